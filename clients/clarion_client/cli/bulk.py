@@ -1,0 +1,171 @@
+"""A file of triggers: one CreateTrigger a line, many at a time, safe to run again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from clarion.v1.trigger_service_pb2 import CreateTriggerResponse
+from clarion_client import Clarion, InvalidArgument
+from clarion_client.cli.problems import BadInput
+from clarion_client.cli.together import together
+
+CONCURRENCY = 32
+LINE_TIMEOUT_S = 60.0
+"""A line waits so long for a busy or restarting server before the run ends."""
+_NAMESPACE = uuid.UUID("6f1a8d0e-3c5b-5d0a-9a55-c1a210000001")
+_KEYS = frozenset({"recipients", "context", "all_or_nothing"})
+_POSITION = re.compile(r"^recipients\[\d+\]\.?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One line of the file. `problem` is set where it can't be sent."""
+
+    number: int
+    request_id: str
+    body: Mapping[str, Any]
+    problem: str = ""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of the lines so far."""
+
+    lines: int = 0
+    accepted: int = 0
+    refused: int = 0
+    replayed: int = 0
+    triggers: list[str] = field(default_factory=list)
+    reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
+    first_line: dict[tuple[str, str], int] = field(default_factory=dict)
+    started: float = field(default_factory=time.monotonic)
+
+    def answered(self, line: Line, answer: CreateTriggerResponse) -> None:
+        """The line was accepted, perhaps without some of its recipients."""
+        self.lines += 1
+        self.replayed += answer.replayed
+        self.accepted += answer.trigger.counts.accepted
+        self.refused += len(answer.trigger.refusals)
+        self.triggers.append(answer.trigger.name)
+        for refusal in answer.trigger.refusals:
+            for violation in refusal.violations:
+                self._because(line, violation.field, violation.description)
+
+    def refuse(self, line: Line, problems: list[tuple[str, str]]) -> None:
+        """Nothing of the line was accepted."""
+        self.lines += 1
+        recipients = line.body.get("recipients")
+        self.refused += len(recipients) if isinstance(recipients, list) and recipients else 1
+        for path, description in problems:
+            self._because(line, path, description)
+
+    def _because(self, line: Line, path: str, description: str) -> None:
+        reason = (_POSITION.sub("", path), description)
+        self.reasons[reason] += 1
+        self.first_line[reason] = min(line.number, self.first_line.get(reason, line.number))
+
+    def ranked(self) -> list[tuple[tuple[str, str], int]]:
+        """The reasons and how often they came, the most frequent first."""
+        return sorted(self.reasons.items(), key=lambda item: (-item[1], self.first_line[item[0]]))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The summary for scripts."""
+        reasons = [
+            {"field": path, "description": text, "count": count, "first_line": self.first_line[path, text]}
+            for (path, text), count in self.ranked()
+        ]
+        return {
+            "lines": self.lines,
+            "accepted": self.accepted,
+            "refused": self.refused,
+            "replayed": self.replayed,
+            "elapsed_s": round(time.monotonic() - self.started, 3),
+            "reasons": reasons,
+            "triggers": self.triggers,
+        }
+
+
+def request_id(path: Path, number: int, content: str) -> str:
+    """The same for the same line of the same file, so that a second run repeats calls instead of triggers."""
+    digest = hashlib.sha256(content.encode()).hexdigest()
+    return str(uuid.uuid5(_NAMESPACE, f"{path.resolve()}\n{number}\n{digest}"))
+
+
+def count_lines(path: Path) -> int:
+    """Lines that hold something. BadInput where the file can't be read."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            return sum(1 for line in file if line.strip())
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path}: {getattr(error, 'strerror', None) or 'not UTF-8 text'}") from None
+
+
+def read_lines(path: Path, *, again: bool) -> Iterator[Line]:
+    """The lines of the file; with `again` under request ids nobody used before."""
+    with path.open(encoding="utf-8") as file:
+        for number, text in enumerate(file, 1):
+            content = text.strip()
+            if content:
+                made = str(uuid.uuid4()) if again else request_id(path, number, content)
+                body, problem = _parse(content)
+                yield Line(number=number, request_id=made, body=body, problem=problem)
+
+
+def _parse(content: str) -> tuple[Mapping[str, Any], str]:
+    try:
+        body = json.loads(content)
+    except ValueError as error:
+        return {}, f"not JSON: {error}"
+    if not isinstance(body, dict) or not isinstance(body.get("recipients"), list):
+        return {}, 'must be a JSON object with a list "recipients"'
+    unknown = sorted(body.keys() - _KEYS)
+    return body, f"unknown key {unknown[0]!r}; known are {', '.join(sorted(_KEYS))}" if unknown else ""
+
+
+class Run:
+    """Sends the lines, `CONCURRENCY` at a time."""
+
+    def __init__(self, clarion: Clarion, campaign: str, advance: Callable[[Tally], None]) -> None:
+        self._clarion = clarion
+        self._campaign = campaign
+        self._advance = advance
+        self.tally = Tally()
+
+    async def send(self, lines: Iterator[Line]) -> Tally:
+        """What became of all lines. An error that the next line would meet too ends the run and is raised."""
+        await together(CONCURRENCY, lambda: self._sender(lines))
+        return self.tally
+
+    async def _sender(self, lines: Iterator[Line]) -> None:
+        for line in lines:
+            await self._send_one(line)
+            self._advance(self.tally)
+
+    async def _send_one(self, line: Line) -> None:
+        if line.problem:
+            self.tally.refuse(line, [("", line.problem)])
+            return
+        try:
+            answer = await self._clarion.create_trigger(
+                self._campaign,
+                line.body["recipients"],
+                line.body.get("context"),
+                request_id=line.request_id,
+                all_or_nothing=bool(line.body.get("all_or_nothing")),
+                timeout_s=LINE_TIMEOUT_S,
+            )
+        except InvalidArgument as error:
+            self.tally.refuse(line, [(each.field, each.description) for each in error.violations] or [("", str(error))])
+        except ValueError as error:
+            self.tally.refuse(line, [("", str(error))])
+        else:
+            self.tally.answered(line, answer)

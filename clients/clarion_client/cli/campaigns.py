@@ -1,0 +1,90 @@
+"""`clarion campaigns`: look at campaigns and move them through their states."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from clarion.v1.campaign_pb2 import Campaign
+from clarion_client import Clarion, short_name
+from clarion_client.cli import views
+from clarion_client.cli.arguments import ContextOption, LimitOption, LocaleOption, parse_context
+from clarion_client.cli.output import as_dict
+from clarion_client.cli.session import Session, command
+
+app = typer.Typer(no_args_is_help=True, help="Look at campaigns and move them through their states.")
+
+CampaignArgument = Annotated[str, typer.Argument(metavar="CAMPAIGN", help="`campaigns/welcome` or `welcome`.")]
+EtagOption = Annotated[str, typer.Option(metavar="ETAG", help="Only if the campaign is still the one with this etag.")]
+
+
+@command(app, "list")
+async def list_(session: Session, limit: LimitOption = 0) -> None:
+    """List the campaigns of the workspace."""
+    found = session.clarion.list_campaigns()
+    await session.out.messages(found, views.campaign_list, limit=limit, nothing="no campaigns")
+
+
+@command(app)
+async def get(session: Session, campaign: CampaignArgument) -> None:
+    """Show one campaign and what became of its deliveries."""
+    session.out.message(await session.clarion.get_campaign(campaign), views.campaign)
+
+
+@command(app)
+async def activate(session: Session, campaign: CampaignArgument, etag: EtagOption = "") -> None:
+    """DRAFT to LIVE: it accepts triggers from now on."""
+    await _move(session, Clarion.activate_campaign, campaign, etag)
+
+
+@command(app)
+async def pause(session: Session, campaign: CampaignArgument, etag: EtagOption = "") -> None:
+    """LIVE to PAUSED: triggers are refused, accepted deliveries wait."""
+    await _move(session, Clarion.pause_campaign, campaign, etag)
+
+
+@command(app)
+async def resume(session: Session, campaign: CampaignArgument, etag: EtagOption = "") -> None:
+    """PAUSED to LIVE: what waited goes on."""
+    await _move(session, Clarion.resume_campaign, campaign, etag)
+
+
+@command(app)
+async def stop(session: Session, campaign: CampaignArgument, etag: EtagOption = "") -> None:
+    """LIVE or PAUSED to STOPPED, for good: what was not handed over yet becomes CANCELLED."""
+    await _move(session, Clarion.stop_campaign, campaign, etag)
+
+
+@command(app)
+async def delete(session: Session, campaign: CampaignArgument, etag: EtagOption = "") -> None:
+    """Remove a campaign in DRAFT or STOPPED; its triggers stay readable until their lifetime ends."""
+    await session.clarion.delete_campaign(campaign, etag=etag)
+    if session.out.as_json:
+        session.out.document({})
+    session.out.done(Text(short_name(campaign), "bold").append(": deleted", "default"))
+
+
+@command(app)
+async def preview(
+    session: Session,
+    campaign: CampaignArgument,
+    to: Annotated[str, typer.Option("--to", metavar="EMAIL", help="The recipient's address.")],
+    user_id: Annotated[str, typer.Option(metavar="ID", help="The recipient's user id; the address unless given.")] = "",
+    locale: LocaleOption = "",
+    context: ContextOption = None,
+) -> None:
+    """Render the campaign for one recipient, and send nothing."""
+    recipient = {"user_id": user_id or to, "addresses": {"email": to}, "locale": locale}
+    answer = await session.clarion.preview_campaign(campaign, recipient, parse_context(context))
+    session.out.message(answer, views.preview)
+
+
+async def _move(session: Session, call: Callable[..., Awaitable[Campaign]], name: str, etag: str) -> None:
+    campaign = await call(session.clarion, name, etag=etag)
+    if session.out.as_json:
+        session.out.document(as_dict(campaign))
+    line = Text(short_name(campaign.name), "bold").append(" is ", "default")
+    session.out.done(line + views.state(views.word(Campaign.State, campaign.state)))

@@ -1,0 +1,216 @@
+"""How resources look to people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from google.protobuf.json_format import MessageToJson
+from google.protobuf.timestamp_pb2 import Timestamp
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from clarion.v1.campaign_pb2 import Campaign, ContextField
+from clarion.v1.campaign_service_pb2 import PreviewCampaignResponse
+from clarion.v1.delivery_pb2 import Delivery
+from clarion.v1.trigger_pb2 import DeliveryCounts, RecipientRefusal, Trigger
+from clarion_client.cli.output import grid, listing
+from clarion_client.names import short_name
+
+REFUSALS_SHOWN = 20
+COUNTS = ("in_flight", "sent", "failed", "suppressed", "expired", "cancelled", "ambiguous")
+_COLOURS = {
+    "LIVE": "green",
+    "RUNNING": "cyan",
+    "COMPLETED": "green",
+    "SENT": "green",
+    "PAUSED": "yellow",
+    "RETRYING": "yellow",
+    "AMBIGUOUS": "magenta",
+    "FAILED": "red",
+    "STOPPED": "red",
+    "CANCELLED": "dim",
+    "EXPIRED": "dim",
+    "SUPPRESSED": "dim",
+    "DRAFT": "dim",
+}
+
+
+class Enum(Protocol):
+    """A generated enum."""
+
+    def items(self) -> Iterable[tuple[str, int]]:
+        """Names and numbers."""
+
+
+def word(enum: Enum, number: int) -> str:
+    """The name of an enum value without the enum's prefix; an unknown one as its number."""
+    names = {value: name for name, value in enum.items()}
+    prefix = names[0].removesuffix("UNSPECIFIED")
+    return "" if number == 0 else names.get(number, str(number)).removeprefix(prefix)
+
+
+def state(name: str) -> Text:
+    """A state in its colour."""
+    return Text(name, _COLOURS.get(name, ""))
+
+
+def when(time: Timestamp) -> str:
+    """Local time: the time of day for today, else with the day; empty where unset."""
+    if not time.ByteSize():
+        return ""
+    local = datetime.fromtimestamp(time.ToSeconds()).astimezone()
+    now = datetime.now().astimezone()
+    if local.date() == now.date():
+        return local.strftime("%H:%M:%S")
+    return local.strftime("%d %b %H:%M" if local.year == now.year else "%d %b %Y")
+
+
+def counts_text(counts: DeliveryCounts | Campaign.Counts) -> Text:
+    """The account in one line: what was accepted, and every part of it that is not zero."""
+    text = Text(f"accepted {counts.accepted:,}")
+    parts = [(name, getattr(counts, name)) for name in (*COUNTS, "refused") if hasattr(counts, name)]
+    for name, number in parts:
+        if number:
+            colour = "red" if name == "refused" else _COLOURS.get(name.upper(), "cyan")
+            text.append(" · ", "dim").append(f"{name.replace('_', ' ')} {number:,}", colour)
+    return text
+
+
+def campaign_list(campaigns: Sequence[Campaign]) -> Table:
+    """One campaign a line."""
+    table = listing("CAMPAIGN", "STATE", "CATEGORY", "REV", "UPDATED", "NAME", right=("REV",))
+    for each in campaigns:
+        table.add_row(
+            short_name(each.name),
+            state(word(Campaign.State, each.state)),
+            word(Campaign.Category, each.category).lower(),
+            str(each.revision),
+            when(each.update_time),
+            each.display_name,
+        )
+    return table
+
+
+def campaign(each: Campaign) -> RenderableType:
+    """One campaign: what it is, what it declares, what became of its deliveries."""
+    return grid(_campaign_rows(each))
+
+
+def _campaign_rows(each: Campaign) -> Iterator[tuple[str, RenderableType]]:
+    yield "campaign", Text(short_name(each.name), "bold")
+    yield "state", state(word(Campaign.State, each.state))
+    if each.display_name:
+        yield "name", each.display_name
+    if each.description:
+        yield "about", each.description
+    yield "category", word(Campaign.Category, each.category).lower()
+    policy = word(Campaign.AmbiguityPolicy, each.ambiguity_policy)
+    if policy:
+        yield "if unsure", policy.lower()
+    yield "revision", f"{each.revision}, updated {when(each.update_time)}"
+    for index, content in enumerate(each.contents):
+        yield "" if index else "contents", f"email from {getattr(content.email, 'from')}"
+    for index, field in enumerate(each.context):
+        yield "" if index else "context", _declared(field)
+    if each.HasField("counts"):
+        yield "deliveries", counts_text(each.counts)
+    yield "etag", each.etag
+
+
+def _declared(field: ContextField) -> Text:
+    text = Text(field.name, "bold").append(f" {word(ContextField.Type, field.type).lower().replace('_', '-')}")
+    if field.required:
+        text.append(" required", "yellow")
+    if field.HasField("default"):
+        default = MessageToJson(field.default, indent=None, ensure_ascii=False).removesuffix(".0")
+        text.append(f" = {default if len(default) <= 40 else default[:39] + '…'}")
+    return text.append(f"  {field.description}", "dim") if field.description else text
+
+
+def preview(message: PreviewCampaignResponse) -> RenderableType:
+    """A rendered e-mail, as its source."""
+    email = message.email
+    head = grid([("from", getattr(email, "from")), ("to", email.to), ("subject", Text(email.subject, "bold"))])
+    bodies = [part for part in (email.text, email.html) if part]
+    return Group(head, *(Text(f"\n{body.rstrip()}") for body in bodies))
+
+
+def trigger_list(triggers: Sequence[Trigger]) -> Table:
+    """One trigger a line."""
+    columns = ("TRIGGER", "STATE", "ACCEPTED", "SENT", "FAILED", "REFUSED", "CREATED", "FINISHED")
+    table = listing(*columns, right=columns[2:6])
+    for each in triggers:
+        counts = each.counts
+        table.add_row(
+            short_name(each.name),
+            state(word(Trigger.State, each.state)),
+            *(f"{n:,}" for n in (counts.accepted, counts.sent, counts.failed, counts.refused)),
+            when(each.create_time),
+            when(each.finish_time),
+        )
+    return table
+
+
+def trigger(each: Trigger) -> RenderableType:
+    """One trigger: its account, and who was refused."""
+    rows: list[tuple[str, RenderableType]] = [
+        ("trigger", Text(short_name(each.name) or "(checked only, nothing stored)", "bold")),
+        ("state", state(word(Trigger.State, each.state))),
+        ("revision", str(each.campaign_revision)),
+        ("deliveries", counts_text(each.counts)),
+        ("created", when(each.create_time)),
+    ]
+    if each.HasField("finish_time"):
+        rows.append(("finished", when(each.finish_time)))
+    for index, refusal in enumerate(each.refusals[:REFUSALS_SHOWN]):
+        rows.append(("" if index else "refused", _refusal(refusal)))
+    if len(each.refusals) > REFUSALS_SHOWN:
+        rows.append(("", f"and {len(each.refusals) - REFUSALS_SHOWN} more: --output json shows all"))
+    return grid(rows)
+
+
+def _refusal(refusal: RecipientRefusal) -> Text:
+    problems = "; ".join(f"{each.field}: {each.description}" for each in refusal.violations)
+    return Text(refusal.user_id, "bold").append(f"  {problems}", "red")
+
+
+def delivery_list(deliveries: Sequence[Delivery]) -> Table:
+    """One delivery a line, by the last part of its name: the trigger they share would fill half of it."""
+    table = listing("DELIVERY", "USER", "STATE", "REASON", "ATTEMPTS", "UPDATED", "DETAIL", right=("ATTEMPTS",))
+    for each in deliveries:
+        table.add_row(
+            each.name.rpartition("/")[2],
+            each.user_id,
+            state(word(Delivery.State, each.state)),
+            word(Delivery.Reason, each.reason).lower(),
+            _attempts(each),
+            when(each.update_time),
+            each.detail,
+        )
+    return table
+
+
+def delivery(each: Delivery) -> RenderableType:
+    """One delivery: where it stands and why."""
+    rows: list[tuple[str, RenderableType]] = [
+        ("delivery", Text(short_name(each.name), "bold")),
+        ("user", each.user_id),
+        ("channel", each.channel),
+        ("state", state(word(Delivery.State, each.state))),
+        ("reason", word(Delivery.Reason, each.reason).lower()),
+        ("detail", each.detail),
+        ("attempts", _attempts(each)),
+        ("accepted", when(each.create_time)),
+        ("updated", when(each.update_time)),
+        ("next try", when(each.next_attempt_time)),
+        ("message id", each.message_id),
+    ]
+    return grid((label, value) for label, value in rows if value)
+
+
+def _attempts(each: Delivery) -> str:
+    unsure = f" ({each.ambiguous_attempts} unsure)" if each.ambiguous_attempts else ""
+    return f"{each.attempts}{unsure}"

@@ -1,0 +1,1 @@
+"""Templates: compiled and checked when a campaign is saved, rendered when it is sent or previewed. One engine."""

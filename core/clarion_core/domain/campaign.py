@@ -1,0 +1,173 @@
+"""The campaign: what it says, what it declares, and the states it goes through."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from clarion_core.domain.errors import CampaignStateError
+
+MIN_BACKOFF_S = 1  # a due time is a whole second of the store's clock, never the current one
+
+
+class CampaignState(StrEnum):
+    """Where a campaign stands; the value is the letter the gate keeps."""
+
+    DRAFT = "D"
+    LIVE = "L"
+    PAUSED = "P"
+    STOPPED = "S"
+
+
+class Action(StrEnum):
+    """What a caller can do to a campaign besides reading and updating it."""
+
+    ACTIVATE = "activate"
+    PAUSE = "pause"
+    RESUME = "resume"
+    STOP = "stop"
+
+
+# (from, to) of each action; drawn in ARCHITECTURE.md, "A campaign's life".
+TRANSITIONS: Mapping[Action, tuple[frozenset[CampaignState], CampaignState]] = {
+    Action.ACTIVATE: (frozenset({CampaignState.DRAFT}), CampaignState.LIVE),
+    Action.PAUSE: (frozenset({CampaignState.LIVE}), CampaignState.PAUSED),
+    Action.RESUME: (frozenset({CampaignState.PAUSED}), CampaignState.LIVE),
+    Action.STOP: (frozenset({CampaignState.LIVE, CampaignState.PAUSED}), CampaignState.STOPPED),
+}
+DELETABLE = frozenset({CampaignState.DRAFT, CampaignState.STOPPED})
+UPDATABLE = frozenset({CampaignState.DRAFT, CampaignState.LIVE, CampaignState.PAUSED})
+
+
+def names_of(states: frozenset[CampaignState]) -> list[str]:
+    """The states' names in the order of a campaign's life."""
+    return [state.name for state in CampaignState if state in states]
+
+
+def after(action: Action, state: CampaignState, *, name: str) -> CampaignState:
+    """The state after an action; `CampaignStateError` where the action is not allowed."""
+    allowed, target = TRANSITIONS[action]
+    if state not in allowed:
+        raise CampaignStateError(name, action=action.value, state=state.name, allowed=names_of(allowed))
+    return target
+
+
+class Category(StrEnum):
+    """What kind of message it is; the value is also the name of its lane."""
+
+    TRANSACTIONAL = "transactional"
+    MARKETING = "marketing"
+
+
+class AmbiguityPolicy(StrEnum):
+    """What happens to a delivery whose hand-over was cut off before the answer."""
+
+    AT_LEAST_ONCE = "at_least_once"
+    AT_MOST_ONCE = "at_most_once"
+
+
+DEFAULT_AMBIGUITY: Mapping[Category, AmbiguityPolicy] = {
+    Category.TRANSACTIONAL: AmbiguityPolicy.AT_LEAST_ONCE,
+    Category.MARKETING: AmbiguityPolicy.AT_MOST_ONCE,
+}
+
+
+class FieldType(StrEnum):
+    """What a context value must be."""
+
+    STRING = "string"
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+    DATE_TIME = "date-time"
+    LIST = "list"
+    OBJECT = "object"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContextField:
+    """One name a trigger may pass. `default` is a JSON value; `has_default` tells it from an absent one."""
+
+    name: str
+    type: FieldType
+    required: bool = False
+    has_default: bool = False
+    default: object = None
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmailContent:
+    """An e-mail as Jinja2 templates; `sender` and `reply_to` are RFC 5322 mailboxes, not templates."""
+
+    sender: str
+    subject: str
+    reply_to: str = ""
+    html: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """How failed attempts are repeated: exponential backoff with full jitter."""
+
+    max_attempts: int = 8
+    initial_backoff_s: int = 30
+    max_backoff_s: int = 3600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definition:
+    """What a campaign says and declares: immutable, and pinned by every trigger as a revision."""
+
+    display_name: str = ""
+    description: str = ""
+    category: Category = Category.TRANSACTIONAL
+    ambiguity_policy: AmbiguityPolicy | None = None
+    context: tuple[ContextField, ...] = ()
+    email: EmailContent | None = None
+    retry_policy: RetryPolicy = RetryPolicy()
+
+    @property
+    def ambiguity(self) -> AmbiguityPolicy:
+        """The policy in force: the chosen one, or the category's."""
+        return self.ambiguity_policy or DEFAULT_AMBIGUITY[self.category]
+
+    @property
+    def lane(self) -> str:
+        """The queue its deliveries travel in."""
+        return self.category.value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Campaign:
+    """A stored campaign. `version` counts every change, states included; `revision` those of the definition."""
+
+    workspace: str
+    id: str
+    state: CampaignState
+    revision: int
+    version: int
+    create_ms: int
+    update_ms: int
+    definition: Definition
+
+    @property
+    def name(self) -> str:
+        """The resource name."""
+        return f"campaigns/{self.id}"
+
+    @property
+    def etag(self) -> str:
+        """Identifies this version of the resource."""
+        return f'"{self.version}"'
+
+    @property
+    def key(self) -> str:
+        """The name that is unique over workspaces; what records of the store refer to."""
+        return campaign_key(self.workspace, self.id)
+
+
+def campaign_key(workspace: str, campaign_id: str) -> str:
+    """`workspace/campaign`: unique over workspaces, since neither part may hold a slash."""
+    return f"{workspace}/{campaign_id}"

@@ -1,0 +1,45 @@
+"""Ids: lower case base32 (Crockford's alphabet), made before the first try of whatever they name.
+
+A trigger's id and a delivery's tell the shard their records are in. A delivery's id is `base-number`: its page is
+number // 100 of the base's pages.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford, base32.org: no i, l, o, u
+_SHARD_CHARS, _HASH_CHARS, _TIME_CHARS, _RANDOM_CHARS = 2, 25, 9, 10
+
+
+def base32(number: int, chars: int) -> str:
+    """The lowest `chars` x 5 bits of a number."""
+    return "".join(ALPHABET[(number >> shift) & 31] for shift in range(5 * (chars - 1), -1, -5))
+
+
+def derived_trigger_id(workspace: str, campaign_id: str, request_id: str, shards: int) -> str:
+    """The trigger id of a request id: the same for the same request, so that its record is found by key alone."""
+    digest = hashlib.sha256(f"{workspace}\0{campaign_id}\0{request_id}".encode()).digest()
+    shard = int.from_bytes(digest[16:20]) % shards
+    return base32(shard, _SHARD_CHARS) + base32(int.from_bytes(digest[:16]), _HASH_CHARS)
+
+
+def random_trigger_id(shards: int, random_bits: Callable[[int], int]) -> str:
+    """A trigger id for a call without a request id."""
+    return base32(random_bits(16) % shards, _SHARD_CHARS) + base32(random_bits(128), _HASH_CHARS)
+
+
+def new_base(shard: int, now_ms: int, random_bits: Callable[[int], int]) -> str:
+    """What the ids of the deliveries written in one step begin with: shard, time, 50 random bits."""
+    time = base32(now_ms, _TIME_CHARS)
+    return base32(shard, _SHARD_CHARS) + time + base32(random_bits(50), _RANDOM_CHARS)
+
+
+def shard_of(identifier: str) -> int | None:
+    """The shard in a trigger's or a delivery's id; None where the id can't be one of ours."""
+    try:
+        high, low = (ALPHABET.index(char) for char in identifier[:_SHARD_CHARS])
+    except ValueError:
+        return None
+    return high * 32 + low

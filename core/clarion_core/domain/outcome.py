@@ -1,0 +1,44 @@
+"""What a channel reports about one attempt. Exactly one of four values; nothing is told by raising."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from clarion_core.domain.delivery import Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """The provider took responsibility. `detail` is what it said."""
+
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransientFailure:
+    """The provider certainly has not got the message, and may take it later.
+
+    `retry_after_s`: not before that many seconds, where the provider said so.
+    """
+
+    reason: Reason
+    detail: str = ""
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PermanentFailure:
+    """The provider certainly has not got the message and never will."""
+
+    reason: Reason
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ambiguous:
+    """The message was handed over and no answer came: the provider may or may not have it."""
+
+    detail: str = ""
+
+
+Outcome = Sent | TransientFailure | PermanentFailure | Ambiguous

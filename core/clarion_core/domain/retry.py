@@ -1,0 +1,74 @@
+"""What follows from an outcome: the end, or another attempt and when."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from clarion_core.domain.campaign import MIN_BACKOFF_S, AmbiguityPolicy, RetryPolicy
+from clarion_core.domain.delivery import DeliveryState, Reason
+from clarion_core.domain.outcome import Ambiguous, Outcome, PermanentFailure, Sent, TransientFailure
+
+DETAIL_MAX = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conclusion:
+    """Where a delivery goes after an attempt. `due_ms` is set for RETRYING alone."""
+
+    state: DeliveryState
+    reason: Reason = Reason.NONE
+    detail: str = ""
+    due_ms: int = 0
+    ambiguous: bool = False
+
+
+def conclude(
+    outcome: Outcome,
+    *,
+    attempts: int,
+    policy: RetryPolicy,
+    ambiguity: AmbiguityPolicy,
+    now_ms: int,
+    draw: Callable[[], float],
+) -> Conclusion:
+    """Decide what follows from the outcome of the `attempts`-th attempt (the first is 1).
+
+    `draw` returns an even random number in [0, 1). A definite refusal for now is repeated under both policies
+    until the attempts are spent; an ambiguous hand-over is repeated under AT_LEAST_ONCE alone, and ends AMBIGUOUS
+    where it was the last attempt.
+    """
+    match outcome:
+        case Sent(detail=detail):
+            return Conclusion(state=DeliveryState.SENT, detail=clip(detail))
+        case PermanentFailure(reason=reason, detail=detail):
+            return Conclusion(state=DeliveryState.FAILED, reason=reason, detail=clip(detail))
+        case TransientFailure(reason=reason, detail=detail, retry_after_s=wait_s):
+            if attempts >= policy.max_attempts:
+                return Conclusion(state=DeliveryState.FAILED, reason=reason, detail=clip(detail))
+            due_ms = now_ms + round(1000 * max(backoff_s(attempts, policy, draw()), wait_s or 0.0))
+            return Conclusion(state=DeliveryState.RETRYING, reason=reason, detail=clip(detail), due_ms=due_ms)
+        case Ambiguous(detail=detail):
+            again = ambiguity is AmbiguityPolicy.AT_LEAST_ONCE and attempts < policy.max_attempts
+            return Conclusion(
+                state=DeliveryState.RETRYING if again else DeliveryState.AMBIGUOUS,
+                reason=Reason.HANDOVER_UNKNOWN,
+                detail=clip(detail),
+                due_ms=now_ms + round(1000 * backoff_s(attempts, policy, draw())) if again else 0,
+                ambiguous=True,
+            )
+
+
+def backoff_s(attempts: int, policy: RetryPolicy, drawn: float) -> float:
+    """The pause after the `attempts`-th attempt, in seconds: full jitter under a doubling bound.
+
+    "Exponential Backoff And Jitter", AWS Architecture Blog, 2015: drawing evenly from the whole interval spreads
+    a crowd of retries best. Never below one second, the grain of due times.
+    """
+    bound = min(policy.max_backoff_s, policy.initial_backoff_s << min(attempts - 1, 30))
+    return max(float(MIN_BACKOFF_S), drawn * bound)
+
+
+def clip(detail: str) -> str:
+    """At most 200 characters on one line, printable: what a provider says is not to be trusted."""
+    return "".join(c if c.isprintable() else " " for c in detail[:DETAIL_MAX])

@@ -1,0 +1,155 @@
+"""What Clarion knows of arq, on the reading side; the writing side is `enqueue` in store/functions/base.lua.
+
+arq is the carrier, never the judge. Jobs are written by our functions in the step that writes what they are about;
+arq's worker finds and runs them. `LaneWorker` differs from arq's in three ways: it is woken instead of polling, it
+outlives a restart of Redis, and its limits are set so wide that arq never drops work by itself. A conformance test
+runs our jobs on arq's own worker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+from arq.connections import ArqRedis
+from arq.typing import WorkerCoroutine
+from arq.worker import Function, Worker, func
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from clarion_core import logs
+from clarion_core.store.keys import DAY_MS, key
+
+JOB = "deliver"
+POLL_S = 0.5  # the timer behind the wake tokens: a lost token costs this much
+OUTAGE_POLL_S = 0.5
+_NEVER_S = 365 * 86_400
+
+log = logs.get(__name__)
+Deliver = Callable[[dict[str, Any], str, str, int], Awaitable[None]]
+
+
+def serialize(job: dict[str, Any]) -> bytes:
+    """A job as JSON: no pickle, so whoever writes to Redis can't run code here."""
+    return json.dumps(job, default=repr).encode()
+
+
+def deserialize(blob: bytes) -> dict[str, Any]:
+    """The reverse of `serialize`, and of what the Lua functions write."""
+    job: dict[str, Any] = json.loads(blob)
+    return job
+
+
+def job_function(deliver: Deliver) -> Function:
+    """The one job there is. It must not raise: arq would drop the work, and the sweep would have to find it."""
+    return func(cast("WorkerCoroutine", deliver), name=JOB, keep_result=0, timeout=_NEVER_S, max_tries=1_000_000)
+
+
+class LaneWorker(Worker):
+    """arq's worker for one lane of one shard, woken by tokens.
+
+    Work starts on the first of: a wake token, the end of a job of its own, a timer of at most half a second that ends
+    early for the next due job. Tokens are waited for with a free slot only, so that they reach a worker that can act.
+    """
+
+    def __init__(
+        self, redis: Redis, blocking: Redis, *, shard: int, lane: str, deliver: Deliver, jobs: int, lease_s: float
+    ) -> None:
+        super().__init__(
+            functions=[job_function(deliver)],
+            queue_name=key(shard, "queue", lane),
+            redis_pool=ArqRedis(
+                connection_pool=redis.connection_pool, job_serializer=serialize, job_deserializer=deserialize
+            ),
+            handle_signals=False,
+            max_jobs=jobs,
+            poll_delay=POLL_S,
+            keep_result=0,
+            max_tries=1_000_000,
+            queue_read_limit=max(8 * jobs, 100),
+            expires_extra_ms=30 * DAY_MS,
+            job_serializer=serialize,
+            job_deserializer=deserialize,
+            log_results=False,
+        )
+        # arq's own lock on a job: once ours is over, the job must be free for the worker that takes over.
+        self.in_progress_timeout_s = lease_s
+        self._wake_key = key(shard, "wake", lane)
+        self._blocking: Any = blocking
+        self._ready = asyncio.Event()  # something may be there to start
+        self._free = asyncio.Event()  # a slot is free
+        self._free.set()
+
+    async def main(self) -> None:
+        """Run until cancelled. A store that is away is waited for."""
+        waker = asyncio.create_task(self._take_tokens())
+        away = False
+        try:
+            while True:
+                try:
+                    await self._poll_iteration()
+                    pause_s = await self._next_due_s()
+                    if away:
+                        log.info("store_back", queue=self.queue_name)
+                    away = False
+                except (RedisError, OSError) as error:
+                    if not away:
+                        log.warning("store_away", queue=self.queue_name, error=type(error).__name__)
+                    away, pause_s = True, OUTAGE_POLL_S
+                await self._wait(pause_s)
+        finally:
+            waker.cancel()
+            await asyncio.gather(waker, return_exceptions=True)
+
+    async def start_jobs(self, job_ids: list[bytes]) -> None:
+        """As arq's; gives back the slot that arq keeps where the store goes away between taking it and the start."""
+        try:
+            await super().start_jobs(job_ids)
+        except (RedisError, OSError):
+            self.job_counter -= 1
+            self.sem.release()
+            raise
+
+    def drain(self) -> None:
+        """Start nothing new."""
+        self.allow_pick_jobs = False
+        self._free.clear()
+
+    async def _wait(self, seconds: float) -> None:
+        if self.job_counter < self.max_jobs and self.allow_pick_jobs:
+            self._free.set()
+        else:
+            self._free.clear()
+        try:
+            await asyncio.wait_for(self._ready.wait(), seconds)
+        except TimeoutError:
+            return
+        finally:
+            self._ready.clear()
+
+    async def _next_due_s(self) -> float:
+        if self.job_counter >= self.max_jobs:
+            return POLL_S
+        head = await self.pool.zrange(self.queue_name, 0, 0, withscores=True)
+        if not head:
+            return POLL_S
+        due_s: float = head[0][1] / 1000 - time.time()
+        return min(POLL_S, max(0.005, due_s))
+
+    async def _take_tokens(self) -> None:
+        while True:
+            await self._free.wait()
+            try:
+                token = await self._blocking.blpop([self._wake_key], timeout=POLL_S)
+            except (RedisError, OSError):
+                await asyncio.sleep(OUTAGE_POLL_S)
+                continue
+            if token:
+                self._ready.set()
+
+    def _release_sem_dec_counter_on_complete(self) -> None:
+        super()._release_sem_dec_counter_on_complete()
+        self._ready.set()

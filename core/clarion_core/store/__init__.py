@@ -1,0 +1,1 @@
+"""The records in Redis: the one place that knows keys and commands. Every change of several keys is one function."""

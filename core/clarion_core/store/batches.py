@@ -1,0 +1,180 @@
+"""Batches in the store: claimed, advanced window by window, kept alive, swept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from clarion_core.domain.retry import Conclusion
+from clarion_core.store.records import Head, decode_head
+from clarion_core.store.store import Store
+from clarion_core.store.triggers import StoredDelivery, stored_deliveries
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchRef:
+    """A batch as a job names it. `epoch` is the one this job's claim gets."""
+
+    shard: int
+    id: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A batch that is ours for a lease. `heads` are those of the triggers it carries deliveries of.
+
+    `crashes` counts the claims before this one that ended without a word; from 2 on, work one by one.
+    """
+
+    ref: BatchRef
+    campaign: str
+    revision: int
+    crashes: int
+    now_ms: int
+    deliveries: tuple[StoredDelivery, ...]
+    heads: Mapping[str, Head]
+
+
+class NotClaimed(StrEnum):
+    """Why a claim came to nothing; all are ordinary."""
+
+    GONE = "GONE"  # settled by somebody else
+    STALE = "STALE"  # a job of an earlier epoch
+    PARKED = "PARKED"  # the campaign is paused
+    EMPTY = "EMPTY"  # everything in it was called off
+    RECOVERED = "RECOVERED"  # a dead worker's: taken from it, and queued under a new epoch
+    GRACE = "GRACE"  # a silent worker's, but the store itself was away: it gets another lease
+
+
+class Step(StrEnum):
+    """How `advance` ended."""
+
+    OPENED = "OPENED"
+    PAUSED = "PAUSED"  # recorded; nothing may be handed over
+    CLOSED = "CLOSED"  # recorded, and nothing is left
+    HANDED_BACK = "HANDED_BACK"  # recorded, and the rest is queued again
+    FENCED = "FENCED"  # the batch is no longer ours: nothing was recorded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """A delivery and what became of its attempt; `attempts` counts that attempt."""
+
+    delivery_id: str
+    trigger_id: str
+    attempts: int
+    conclusion: Conclusion
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """A delivery that is about to be handed over for the `attempt`-th time."""
+
+    delivery_id: str
+    trigger_id: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advanced:
+    """How it ended, and for each wanted delivery whether it may be handed over now."""
+
+    step: Step
+    now_ms: int = 0
+    allowed: tuple[bool, ...] = ()
+
+
+class BatchStore:
+    """A worker's way with batches. `worker` names the process, `lease_ms` is how long a claim holds."""
+
+    def __init__(self, store: Store, *, worker: str, lease_ms: int, retention_s: int) -> None:
+        self._store, self._worker, self._lease_ms, self._retention_s = store, worker, lease_ms, retention_s
+
+    async def claim(self, ref: BatchRef) -> Claim | NotClaimed:
+        """Take a batch, or learn why not."""
+        answer = await self._store.call(
+            "claim",
+            ref.shard,
+            batch=ref.id,
+            epoch=ref.epoch,
+            worker=self._worker,
+            lease_ms=self._lease_ms,
+            retention_s=self._retention_s,
+        )
+        if answer[0] != b"CLAIMED":
+            return NotClaimed(answer[0].decode())
+        _, campaign, revision, crashes, now_ms, rows, segments, heads = answer
+        return Claim(
+            ref=ref,
+            campaign=campaign.decode(),
+            revision=revision,
+            crashes=crashes,
+            now_ms=now_ms,
+            deliveries=tuple(stored_deliveries(rows, segments)),
+            heads={trigger.decode(): decode_head(blob) for trigger, blob in heads},
+        )
+
+    async def advance(
+        self,
+        claim: Claim,
+        results: Sequence[Result],
+        wanted: Sequence[Wanted] = (),
+        *,
+        solo: bool = False,
+        finish: bool = False,
+    ) -> Advanced:
+        """Record outcomes and open the next window in one step; with `finish`, close the batch or hand the rest back.
+
+        May be repeated as it is when the answer got lost.
+        """
+        answer = await self._store.call(
+            "advance",
+            claim.ref.shard,
+            campaign=claim.campaign,
+            batch=claim.ref.id,
+            epoch=claim.ref.epoch,
+            worker=self._worker,
+            lease_ms=self._lease_ms,
+            retention_s=self._retention_s,
+            results=[_result_row(result) for result in results],
+            open=[(want.delivery_id, want.trigger_id, want.attempt) for want in wanted],
+            solo=solo,
+            finish=finish,
+        )
+        step = Step(answer[0].decode())
+        if step is not Step.OPENED:
+            return Advanced(step=step)
+        return Advanced(step=step, now_ms=answer[1], allowed=tuple(flag == 1 for flag in answer[2]))
+
+    async def renew(self, shard: int, refs: Sequence[BatchRef]) -> set[str]:
+        """Give a sign of life, and keep these batches for another lease; the ids of those that were lost."""
+        lost = await self._store.call(
+            "renew",
+            shard,
+            worker=self._worker,
+            lease_ms=self._lease_ms,
+            batches=[(ref.id, ref.epoch) for ref in refs],
+        )
+        return {batch.decode() for batch in lost}
+
+    async def sweep(self, shard: int, limit: int) -> tuple[int, list[tuple[str, str]]]:
+        """Look at open batches that are due for it: how many, and (batch, what was done) for those repaired."""
+        looked, repaired = await self._store.call("sweep", shard, limit=limit, retention_s=self._retention_s)
+        return looked, [(batch.decode(), done.decode()) for batch, done in repaired]
+
+
+def _result_row(result: Result) -> tuple[Any, ...]:
+    end = result.conclusion
+    return (
+        result.delivery_id,
+        result.trigger_id,
+        end.state.value,
+        result.attempts,
+        end.reason.value,
+        end.detail,
+        end.due_ms,
+        end.ambiguous,
+    )

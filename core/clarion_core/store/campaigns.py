@@ -1,0 +1,183 @@
+"""Campaigns in the store: the record with its version, its revisions, and the gates of every shard."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from clarion_core.domain.campaign import Campaign, CampaignState, Definition, campaign_key
+from clarion_core.domain.errors import ConcurrentChange, RequestIdReused
+from clarion_core.domain.trigger import Counts
+from clarion_core.store import keys
+from clarion_core.store.keys import CONTROL, LIMITS
+from clarion_core.store.records import decode_campaign, decode_definition, encode
+from clarion_core.store.store import Store
+
+UNPARK_AT_ONCE = 100
+COUNT_FIELDS = ("acc", "fly", "S", "F", "P", "E", "C", "A")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """What is stored under a campaign's id: the campaign, or what a removed one left to count on from."""
+
+    campaign: Campaign | None
+    version: int
+    revision: int
+    now_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestKey:
+    """A call's request id and the fingerprint of its body."""
+
+    id: str
+    fingerprint: str
+
+
+class CampaignStore:
+    """Reads and changes campaigns. A change is written if the version is still the one that was read."""
+
+    def __init__(self, store: Store, shards: int) -> None:
+        self._store, self._shards = store, shards
+
+    async def read(self, workspace: str, campaign_id: str) -> Slot:
+        """What is stored under the id now, and the store's time."""
+        (record, version, revision), (seconds, micros) = await self._store.commands(
+            [
+                ("HMGET", keys.key(CONTROL, "campaign", campaign_key(workspace, campaign_id)), "rec", "ver", "rev"),
+                ("TIME",),
+            ]
+        )
+        return Slot(
+            campaign=decode_campaign(record) if record else None,
+            version=int(version or 0),
+            revision=int(revision or 0),
+            now_ms=seconds * 1000 + micros // 1000,
+        )
+
+    async def put(self, campaign: Campaign, slot: Slot, request: RequestKey) -> Campaign | None:
+        """Store a campaign over what was read. The earlier answer, where the request id was used before.
+
+        `ConcurrentChange` if somebody else changed it since; `RequestIdReused` for another body.
+        """
+        before = slot.campaign
+        changed = before is None or before.definition != campaign.definition
+        answer = await self._store.call(
+            "campaign_put",
+            CONTROL,
+            encode(campaign),
+            encode(campaign.definition) if changed else b"",
+            campaign=campaign.key,
+            workspace=campaign.workspace,
+            id=campaign.id,
+            request=request.id,
+            fingerprint=request.fingerprint,
+            read_version=slot.version if before else 0,
+            version=campaign.version,
+            revision=campaign.revision,
+            superseded=before.revision if before and changed else 0,
+        )
+        replayed = _verdict(answer, campaign.name, request)
+        await self._set_gates(campaign.key, campaign.version, campaign.state, campaign.revision)
+        return decode_campaign(replayed) if replayed else None
+
+    async def delete(self, campaign: Campaign, request: RequestKey) -> bool:
+        """Remove a campaign as it was read; True if the request id had done so before. Errors as `put`."""
+        answer = await self._store.call(
+            "campaign_delete",
+            CONTROL,
+            campaign=campaign.key,
+            workspace=campaign.workspace,
+            id=campaign.id,
+            request=request.id,
+            fingerprint=request.fingerprint,
+            read_version=campaign.version,
+            version=campaign.version + 1,
+            revision=campaign.revision,
+        )
+        replayed = _verdict(answer, campaign.name, request)
+        await self._set_gates(campaign.key, campaign.version + 1, CampaignState.STOPPED, campaign.revision, gone=True)
+        return replayed is not None
+
+    async def answered(self, workspace: str, request: RequestKey, name: str) -> bytes | None:
+        """The answer that a request id got before, empty for a removal; None where it is new."""
+        answer = await self._store.call(
+            "request_seen", CONTROL, b"", request=f"{workspace}:{request.id}", fingerprint=request.fingerprint
+        )
+        return _verdict(answer, name, request) if answer else None
+
+    async def page(self, workspace: str, after: str, limit: int) -> list[Campaign]:
+        """Campaigns in the order of their ids, those behind `after`."""
+        low = f"({after}" if after else "-"
+        index = keys.key(CONTROL, "campaigns", workspace)
+        ids = await self._store.command("ZRANGEBYLEX", index, low, "+", "LIMIT", 0, limit)
+        records = await self._store.commands(
+            [("HGET", keys.key(CONTROL, "campaign", campaign_key(workspace, i.decode())), "rec") for i in ids]
+        )
+        return [decode_campaign(record) for record in records if record]
+
+    async def counts(self, key: str) -> Counts:
+        """The account of a campaign, summed over the shards."""
+        rows = await self._store.commands(
+            [("HMGET", keys.key(shard, "counts", key), *COUNT_FIELDS) for shard in range(self._shards)]
+        )
+        return sum((counts_of(row) for row in rows), Counts())
+
+    async def definition(self, key: str, revision: int) -> Definition | None:
+        """What a campaign says as of a revision; None where its lifetime is over."""
+        blob = await self._store.command("GET", keys.key(CONTROL, "revision", f"{key}:{revision}"))
+        return decode_definition(blob) if blob else None
+
+    async def repair_gates(self) -> AsyncIterator[str]:
+        """Set the gates of every campaign whose last change may not have reached them; their keys."""
+        for raw in await self._store.command("SRANDMEMBER", keys.key(CONTROL, "dirty"), 100):
+            key = raw.decode()
+            record, version, revision = await self._store.command(
+                "HMGET", keys.key(CONTROL, "campaign", key), "rec", "ver", "rev"
+            )
+            state = decode_campaign(record).state if record else CampaignState.STOPPED
+            await self._set_gates(key, int(version or 0), state, int(revision or 0), gone=not record)
+            yield key
+
+    async def _set_gates(
+        self, key: str, version: int, state: CampaignState, revision: int, *, gone: bool = False
+    ) -> None:
+        for shard in range(self._shards):
+            await self._store.call(
+                "gate",
+                shard,
+                campaign=key,
+                version=version,
+                state=state.value,
+                revision=revision,
+                kept_ms=LIMITS["REVISION_TTL_MS"] if gone else 0,
+            )
+            while await self._store.call("unpark", shard, campaign=key, limit=UNPARK_AT_ONCE) == UNPARK_AT_ONCE:
+                continue
+        await self._store.command("SREM", keys.key(CONTROL, "dirty"), key)
+
+
+def counts_of(row: list[bytes | None]) -> Counts:
+    """Counts as the store keeps them: a field a state, absent for zero."""
+    return Counts(
+        **dict(
+            zip(
+                ("accepted", "in_flight", "sent", "failed", "suppressed", "expired", "cancelled", "ambiguous"),
+                (int(value or 0) for value in row),
+                strict=True,
+            )
+        )
+    )
+
+
+def _verdict(answer: list[bytes], name: str, request: RequestKey) -> bytes | None:
+    match answer[0]:
+        case b"OK":
+            return None
+        case b"REPLAYED":
+            return answer[1]
+        case b"REUSED":
+            raise RequestIdReused(request.id, name)
+        case _:
+            raise ConcurrentChange(name)

@@ -1,0 +1,36 @@
+"""Connections to the store, with the retries it is safe to make: every function may be sent twice."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+CONNECT_TIMEOUT_S = 2.0
+REPLY_TIMEOUT_S = 10.0  # a disk that makes appendfsync wait longer is taken for a store that does not answer
+_TRIES, _BACKOFF_S, _BACKOFF_MAX_S = 2, 0.02, 0.2
+
+
+def connect(url: str) -> Redis:
+    """A client for short commands. A connection found dead is replaced and the command sent again, twice at most."""
+    client = Redis.from_url(
+        url,
+        socket_connect_timeout=CONNECT_TIMEOUT_S,
+        socket_timeout=REPLY_TIMEOUT_S,
+        retry=_retry(),
+        retry_on_error=[RedisConnectionError],
+    )
+    return cast("Redis", client)
+
+
+def connect_blocking(url: str) -> Redis:
+    """A client for commands that wait at the server, each with a bound of its own; no retries."""
+    client = Redis.from_url(url, socket_connect_timeout=CONNECT_TIMEOUT_S, retry=Retry(ExponentialBackoff(), 0))
+    return cast("Redis", client)
+
+
+def _retry() -> Retry:
+    return Retry(ExponentialBackoff(cap=_BACKOFF_MAX_S, base=_BACKOFF_S), _TRIES)

@@ -1,0 +1,98 @@
+-- Accepting triggers: request id, records, deliveries, counts and jobs in one step.
+
+-- A blob is an argument of its own (cmsgpack knows no binary type); the request holds its position.
+
+-- Write pages of a large trigger ahead of it. They mean nothing until `accept` names them, and vanish if it never does.
+-- request: shard, base, segments {page number, offset, count, trigger, blob}
+local function stage(_, args)
+  local r = cmsgpack.unpack(args[1])
+  for _, segment in ipairs(r.segments) do
+    local name = key(r.shard, 'payload', r.base .. '.' .. segment[1])
+    redis.call('HSET', name, segment[2] .. ':' .. segment[3] .. ':' .. segment[4], args[segment[5]])
+    redis.call('PEXPIRE', name, STAGED_TTL_MS)
+  end
+  return 'OK'
+end
+
+-- Whether an item may be written. CREATED again for our own repeat: redis-py may send a function twice.
+local function verdict(r, item, seen)
+  local stored = redis.call('HMGET', key(r.shard, 'trigger', item.trigger), 'fp', 'pg', 'at')
+  local print, placed, at = stored[1], stored[2], stored[3]
+  if seen[item.trigger] then
+    print, placed = seen[item.trigger], nil
+  end
+  if print then
+    if print ~= item.fingerprint then
+      return {'REUSED'}
+    end
+    return {placed == item.placement and 'CREATED' or 'REPLAYED', tonumber(at or 0)}
+  end
+  local gate = redis.call('HMGET', key(r.shard, 'gate', item.campaign), 'st', 'rev')
+  if gate[1] ~= 'L' or tonumber(gate[2]) ~= item.revision then
+    return {'GATE'}
+  end
+  for _, page in ipairs(item.staged) do
+    if redis.call('EXISTS', key(r.shard, 'payload', item.base .. '.' .. page[1])) == 0 then
+      return {'UNSTAGED'}
+    end
+  end
+  return nil
+end
+
+local function write_account(r, item, args, now)
+  redis.call('SET', key(r.shard, 'head', item.trigger), args[item.head])
+  redis.call('HSET', key(r.shard, 'trigger', item.trigger), 'fp', item.fingerprint, 'pg', item.placement, 'c',
+    item.campaign, 'st', 'R', 'at', now, 'acc', item.count, 'fly', item.count)
+  redis.call('ZADD', key(r.shard, 'index', item.campaign), now, item.trigger)
+  redis.call('HINCRBY', key(r.shard, 'counts', item.campaign), 'acc', item.count)
+  redis.call('HINCRBY', key(r.shard, 'counts', item.campaign), 'fly', item.count)
+end
+
+local function write_pages(r, item, args, pages)
+  local function onto(number, count)
+    local page = item.base .. '.' .. number
+    pages[page] = pages[page] or {count = 0, item = item}
+    pages[page].count = pages[page].count + count
+  end
+  for _, segment in ipairs(item.segments) do
+    redis.call('HSET', key(r.shard, 'payload', item.base .. '.' .. segment[1]),
+      segment[2] .. ':' .. segment[3] .. ':' .. item.trigger, args[segment[4]])
+    onto(segment[1], segment[3])
+  end
+  for _, page in ipairs(item.staged) do
+    redis.call('PERSIST', key(r.shard, 'payload', item.base .. '.' .. page[1]))
+    onto(page[1], page[2])
+  end
+end
+
+-- request: shard, items {trigger, campaign, revision, lane, policy, fingerprint, head, base, placement, count,
+--   segments {page number, offset, count, blob}, staged {page number, count}}
+-- answer: a verdict an item {CREATED|REPLAYED, accepted at} or {REUSED|GATE|UNSTAGED}
+local function accept(_, args)
+  local r = cmsgpack.unpack(args[1])
+  local now, verdicts, seen, pages = now_ms(), {}, {}, {}
+  for i, item in ipairs(r.items) do
+    verdicts[i] = verdict(r, item, seen) or {'NEW', now}
+    if verdicts[i][1] == 'NEW' then
+      seen[item.trigger] = item.fingerprint
+    elseif verdicts[i][1] == 'REPLAYED' and verdicts[i][2] == 0 then
+      verdicts[i][2] = now
+    end
+  end
+  for i, item in ipairs(r.items) do
+    if verdicts[i][1] == 'NEW' then
+      verdicts[i][1] = 'CREATED'
+      write_account(r, item, args, now)
+      write_pages(r, item, args, pages)
+    end
+  end
+  for page, what in pairs(pages) do
+    local item = what.item
+    redis.call('HSET', key(r.shard, 'ledger', page), 'o', what.count)
+    redis.call('HSET', key(r.shard, 'batch', page), 'c', item.campaign, 'rev', item.revision, 'l', item.lane, 'pol',
+      item.policy, 'n', what.count, 'e', 0, 'j', 1, 'u', 0)
+    enqueue(r.shard, item.lane, page, 1, now, now)
+    look_at(r.shard, page, now + LOOK_MS)
+  end
+  return verdicts
+end

@@ -1,0 +1,128 @@
+-- What all functions share: keys, time, the ledger's records, and the arq job.
+-- KEY and the constants in capitals come from store/keys.py; see there for every key and its lifetime.
+
+local function key(shard, kind, id)
+  return 'clarion:{' .. shard .. '}:' .. KEY[kind] .. (id or '')
+end
+
+local function now_ms()
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+
+-- A ledger record is state|attempts|ambiguous|time|due|batch|reason|detail. `batch` names the retry batch that
+-- carries the delivery; empty, its own page does. An absent record is a delivery that nothing has happened to.
+
+local function num(text)
+  return text == '' and 0 or tonumber(text)
+end
+
+local function parse(text)
+  if not text then
+    return {state = 'Q', attempts = 0, ambiguous = 0, time = 0, due = 0, batch = '', reason = '', detail = ''}
+  end
+  local state, attempts, ambiguous, time, due, batch, reason, detail =
+    string.match(text, '^(%u)|(%d*)|(%d*)|(%d*)|(%d*)|([^|]*)|([^|]*)|(.*)$')
+  return {state = state, attempts = num(attempts), ambiguous = num(ambiguous), time = num(time), due = num(due),
+          batch = batch, reason = reason, detail = detail}
+end
+
+local function dash(number)
+  return number == 0 and '' or tostring(number)
+end
+
+local function format(rec)
+  return rec.state .. '|' .. dash(rec.attempts) .. '|' .. dash(rec.ambiguous) .. '|' .. dash(rec.time) .. '|'
+    .. dash(rec.due) .. '|' .. rec.batch .. '|' .. rec.reason .. '|' .. rec.detail
+end
+
+local FINAL = {S = true, F = true, P = true, E = true, C = true, A = true}
+local COUNTED = {'S', 'F', 'P', 'E', 'C', 'A'}
+
+-- A delivery's id is base-number; its page is base.floor(number / PAGE).
+local function locate(ref)
+  local base, number = string.match(ref, '^(.-)%-(%d+)$')
+  number = tonumber(number)
+  return base .. '.' .. math.floor(number / PAGE), number % PAGE
+end
+
+local function ref_of(page, index)
+  local base, number = string.match(page, '^(.-)%.(%d+)$')
+  return base .. '-' .. (tonumber(number) * PAGE + index)
+end
+
+-- A payload field is offset:count:trigger; its value the recipients, opaque here.
+local function segment_of(field)
+  local offset, count, trigger = string.match(field, '^(%d+):(%d+):(.+)$')
+  return {field = field, offset = tonumber(offset), count = tonumber(count), trigger = trigger}
+end
+
+-- arq's record of a job, as arq 0.28 reads it with a JSON deserialiser; clarion_core/queue.py is the other half.
+local function job_id(shard, batch, epoch)
+  return '{' .. shard .. '}:' .. batch .. ':' .. epoch
+end
+
+local function enqueue(shard, lane, batch, epoch, due, now)
+  local id = job_id(shard, batch, epoch)
+  local record = string.format('{"t":null,"f":"deliver","a":["%s","%s",%d],"k":{},"et":%d}', shard, batch, epoch, now)
+  redis.call('SET', 'arq:job:' .. id, record, 'PX', math.max(0, due - now) + JOB_TTL_MS)
+  redis.call('ZADD', key(shard, 'queue', lane), due, id)
+  if due <= now then
+    redis.call('LPUSH', key(shard, 'wake', lane), '1')
+    redis.call('LTRIM', key(shard, 'wake', lane), 0, WAKE_MAX - 1)
+  end
+end
+
+local function dequeue(shard, lane, batch, epoch)
+  local id = job_id(shard, batch, epoch)
+  redis.call('ZREM', key(shard, 'queue', lane), id)
+  redis.call('DEL', 'arq:job:' .. id)
+end
+
+-- A batch record: c campaign, rev revision, l lane, n open deliveries, e epoch of the last claim, j epoch its job
+-- carries, u lease's end (0: nobody's), w worker, pol ambiguity policy and attempts (L8, M8), m members of a retry
+-- batch, crash claims lost without a record, solo the delivery that is worked on alone, k parked.
+local function batch_of(shard, id)
+  local flat = redis.call('HGETALL', key(shard, 'batch', id))
+  if #flat == 0 then
+    return nil
+  end
+  local b = {id = id}
+  for i = 1, #flat, 2 do
+    b[flat[i]] = flat[i + 1]
+  end
+  for _, field in ipairs({'n', 'e', 'j', 'u', 'crash'}) do
+    b[field] = tonumber(b[field] or 0)
+  end
+  return b
+end
+
+local function look_at(shard, batch, ms)
+  redis.call('ZADD', key(shard, 'open'), ms, batch)
+end
+
+local function close(shard, b)
+  dequeue(shard, b.l, b.id, b.j)
+  redis.call('DEL', key(shard, 'batch', b.id))
+  redis.call('ZREM', key(shard, 'open'), b.id)
+end
+
+local function gate_state(shard, campaign)
+  return redis.call('HGET', key(shard, 'gate', campaign), 'st') or 'S'
+end
+
+-- Give a batch that is nobody's to whoever comes, under a new epoch; parked while its campaign is paused.
+local function hand_out(shard, b, due, now)
+  dequeue(shard, b.l, b.id, b.j)
+  if gate_state(shard, b.c) == 'P' then
+    redis.call('SADD', key(shard, 'parked', b.c), b.id)
+    redis.call('HSET', key(shard, 'batch', b.id), 'u', 0, 'k', 1)
+    look_at(shard, b.id, now + PARKED_LOOK_MS)
+    return
+  end
+  redis.call('HSET', key(shard, 'batch', b.id), 'u', 0, 'j', b.e + 1)
+  redis.call('HDEL', key(shard, 'batch', b.id), 'k')
+  b.j = b.e + 1
+  enqueue(shard, b.l, b.id, b.j, due, now)
+  look_at(shard, b.id, due + LOOK_MS)
+end

@@ -1,0 +1,332 @@
+-- A worker's way with a batch: claim it, open windows and record outcomes, hand it back or close it.
+
+-- The deliveries a batch carries and nobody has settled: {ref, page, index, rec, segment}, and the segments by page.
+local function page_rows(shard, page)
+  local segments, ledger = {}, {}
+  for _, field in ipairs(redis.call('HKEYS', key(shard, 'payload', page))) do
+    segments[#segments + 1] = segment_of(field)
+  end
+  local flat = redis.call('HGETALL', key(shard, 'ledger', page))
+  for i = 1, #flat, 2 do
+    ledger[flat[i]] = flat[i + 1]
+  end
+  return segments, ledger
+end
+
+local function carried(rec, batch)
+  return not FINAL[rec.state] and rec.batch == batch
+end
+
+local function own_members(shard, b)
+  local members = {}
+  local segments, ledger = page_rows(shard, b.id)
+  for _, segment in ipairs(segments) do
+    for index = segment.offset, segment.offset + segment.count - 1 do
+      local rec = parse(ledger[tostring(index)])
+      if carried(rec, '') then
+        members[#members + 1] = {ref = ref_of(b.id, index), page = b.id, rec = rec, segment = segment}
+      end
+    end
+  end
+  return members
+end
+
+local function retry_members(shard, b)
+  local members, pages = {}, {}
+  for ref in string.gmatch(b.m, '%S+') do
+    local page, index = locate(ref)
+    if not pages[page] then
+      pages[page] = {page_rows(shard, page)}
+    end
+    local segments, ledger = pages[page][1], pages[page][2]
+    local rec = parse(ledger[tostring(index)])
+    for _, segment in ipairs(segments) do
+      if index >= segment.offset and index < segment.offset + segment.count and carried(rec, b.id) then
+        members[#members + 1] = {ref = ref, page = page, rec = rec, segment = segment}
+      end
+    end
+  end
+  return members
+end
+
+local function members_of(shard, b)
+  return b.m and retry_members(shard, b) or own_members(shard, b)
+end
+
+-- A worker died or was fenced out with windows open. What was in them may have been handed over: AT_LEAST_ONCE sends
+-- it again, AT_MOST_ONCE ends AMBIGUOUS. The one delivery that was being worked on alone is the poison.
+local function settle_open(ch, b)
+  local policy, attempts = string.sub(b.pol, 1, 1), tonumber(string.sub(b.pol, 2))
+  for _, member in ipairs(members_of(ch.shard, b)) do
+    local rec = member.rec
+    if rec.state == 'G' then
+      rec.ambiguous = rec.ambiguous + 1
+      rec.reason, rec.detail = 'HANDOVER_UNKNOWN', ''
+      if b.solo == member.ref then
+        rec.state, rec.reason = 'F', 'POISON'
+      elseif policy == 'L' and rec.attempts < attempts then
+        rec.state = 'Q'
+      else
+        rec.state = 'A'
+      end
+      if FINAL[rec.state] then
+        rec.batch = ''
+      end
+      move(ch, member.segment.trigger, member.ref, 'G', rec)
+    end
+  end
+end
+
+-- Nobody takes over for a lease after the store was away for half of one: its workers could not renew.
+local function grace_until(shard)
+  return tonumber(redis.call('GET', key(shard, 'grace')) or 0)
+end
+
+local function recover(shard, b, retention_s)
+  local now = now_ms()
+  if b.u > 0 and grace_until(shard) > now then
+    redis.call('ZADD', key(shard, 'queue', b.l), 'XX', grace_until(shard), job_id(shard, b.id, b.j))
+    look_at(shard, b.id, grace_until(shard))
+    return 'GRACE'
+  end
+  local ch = changes(shard, b.c, retention_s)
+  settle_open(ch, b)
+  flush(ch)
+  if b.u > 0 then
+    redis.call('HINCRBY', key(shard, 'batch', b.id), 'crash', 1)
+  end
+  redis.call('HDEL', key(shard, 'batch', b.id), 'solo')
+  hand_out(shard, b, now, now)
+  return 'RECOVERED'
+end
+
+-- Deliveries whose trigger or campaign was called off leave here.
+local function cancel_members(ch, members, reason_of)
+  local kept = {}
+  for _, member in ipairs(members) do
+    local reason = reason_of(member.segment.trigger)
+    if reason then
+      local from = member.rec.state
+      member.rec.state, member.rec.reason, member.rec.detail, member.rec.batch = 'C', reason, '', ''
+      move(ch, member.segment.trigger, member.ref, from, member.rec)
+    else
+      kept[#kept + 1] = member
+    end
+  end
+  return kept
+end
+
+local function calling_off(shard, gate)
+  local known = {}
+  return function(trigger)
+    if gate == 'S' then
+      return 'CAMPAIGN_STOPPED'
+    end
+    if known[trigger] == nil then
+      known[trigger] = redis.call('HGET', key(shard, 'trigger', trigger), 'st') == 'X' and 'TRIGGER_CANCELLED' or false
+    end
+    return known[trigger]
+  end
+end
+
+local function load_members(shard, members)
+  local rows, segments, heads, seen = {}, {}, {}, {}
+  for _, member in ipairs(members) do
+    local segment = member.segment
+    local name = member.page .. '/' .. segment.field
+    rows[#rows + 1] = {member.ref, name, format(member.rec)}
+    if not seen[name] then
+      seen[name] = true
+      segments[#segments + 1] = {name, redis.call('HGET', key(shard, 'payload', member.page), segment.field)}
+    end
+    if not seen[segment.trigger] then
+      seen[segment.trigger] = true
+      heads[#heads + 1] = {segment.trigger, redis.call('GET', key(shard, 'head', segment.trigger))}
+    end
+  end
+  return rows, segments, heads
+end
+
+local function take(shard, b, epoch, worker, lease_ms, now)
+  local name = key(shard, 'batch', b.id)
+  redis.call('HSET', name, 'e', epoch, 'u', now + lease_ms, 'w', worker)
+  redis.call('ZADD', key(shard, 'queue', b.l), 'XX', now + lease_ms, job_id(shard, b.id, b.j))
+  look_at(shard, b.id, now + lease_ms + LOOK_MS)
+end
+
+-- request: shard, batch, epoch, worker, lease_ms, retention_s
+-- answer: {CLAIMED, campaign, revision, crashes, now, rows, segments, heads} or {GONE|STALE|PARKED|EMPTY|…}
+local function claim(_, args)
+  local r = cmsgpack.unpack(args[1])
+  local b = batch_of(r.shard, r.batch)
+  if not b then
+    return {'GONE'}
+  end
+  local now = now_ms()
+  if r.epoch == b.e and b.u > 0 and b.u <= now then
+    return {recover(r.shard, b, r.retention_s)}
+  end
+  if r.epoch ~= b.e + 1 or b.k then
+    return {'STALE'}
+  end
+  local gate = gate_state(r.shard, b.c)
+  if gate == 'P' then
+    redis.call('HSET', key(r.shard, 'batch', b.id), 'e', r.epoch)  -- the running job's id must not come again
+    b.e = r.epoch
+    hand_out(r.shard, b, now, now)
+    return {'PARKED'}
+  end
+  local ch = changes(r.shard, b.c, r.retention_s)
+  ch.stopped = gate == 'S'
+  local members = cancel_members(ch, members_of(r.shard, b), calling_off(r.shard, gate))
+  flush(ch)
+  if #members == 0 then
+    close(r.shard, b)
+    return {'EMPTY'}
+  end
+  take(r.shard, b, r.epoch, r.worker, r.lease_ms, now)
+  redis.call('HSET', key(r.shard, 'batch', b.id), 'n', #members)
+  local rows, segments, heads = load_members(r.shard, members)
+  return {'CLAIMED', b.c, tonumber(b.rev), b.crash, now, rows, segments, heads}
+end
+
+-- A worker that lost its batch knows how an attempt ended that we had to call ambiguous: believe it where the
+-- delivery was not sent again since.
+local function resolve(ch, results)
+  for _, result in ipairs(results) do
+    local ref, trigger, state, attempts = result[1], result[2], result[3], result[4]
+    local page, index = locate(ref)
+    local rec = parse(redis.call('HGET', key(ch.shard, 'ledger', page), index))
+    local unsure = rec.reason == 'HANDOVER_UNKNOWN' and (rec.state == 'A' or rec.state == 'Q')
+    if unsure and rec.attempts == attempts and (state == 'S' or state == 'F') then
+      local from = rec.state
+      rec.state, rec.reason, rec.detail, rec.batch = state, result[5], result[6], ''
+      rec.ambiguous = math.max(0, rec.ambiguous - 1)
+      move(ch, trigger, ref, from, rec)
+    end
+  end
+end
+
+-- Record one outcome, if the delivery is still where the worker believes it is. True if it left the batch.
+local function record(ch, b, result, off)
+  local ref, trigger, state, attempts, reason, detail, due, ambiguous = unpack(result)
+  local page, index = locate(ref)
+  local rec = parse(redis.call('HGET', key(ch.shard, 'ledger', page), index))
+  if not carried(rec, b.m and b.id or '') or rec.attempts ~= attempts then
+    return false
+  end
+  local from = rec.state
+  rec.state, rec.reason, rec.detail, rec.due = state, reason, detail, 0
+  if state == 'Q' then
+    rec.attempts = rec.attempts - 1  -- opened, and certainly not handed over
+  end
+  if ambiguous then
+    rec.ambiguous = rec.ambiguous + 1
+  end
+  if state == 'R' then
+    local called_off = off(trigger)
+    if called_off and not ambiguous then
+      rec.state, rec.reason, rec.detail = 'C', called_off, ''
+    elseif called_off then
+      rec.state = 'A'
+    else
+      rec.batch, rec.due = retry_at(ch, b, ref, due)
+    end
+  end
+  if FINAL[rec.state] then
+    rec.batch = ''
+  end
+  move(ch, trigger, ref, from, rec)
+  return rec.state ~= 'Q'
+end
+
+-- Open a window: what is marked SENDING here may be handed over from now on. 1 or 0 for each wanted delivery.
+local function open(ch, b, wanted, off)
+  local allowed = {}
+  for i, want in ipairs(wanted) do
+    local ref, trigger, attempt = want[1], want[2], want[3]
+    local page, index = locate(ref)
+    local rec = parse(redis.call('HGET', key(ch.shard, 'ledger', page), index))
+    local ours = carried(rec, b.m and b.id or '')
+    local again = rec.state == 'G' and rec.attempts == attempt
+    local called_off = ours and not again and off(trigger)
+    allowed[i] = 0
+    if called_off then
+      local from = rec.state
+      rec.state, rec.reason, rec.detail, rec.batch = 'C', called_off, '', ''
+      move(ch, trigger, ref, from, rec)
+    elseif ours and (again or rec.attempts + 1 == attempt) then
+      rec.state, rec.attempts, rec.time = 'G', attempt, ch.now
+      put(ch, page, index, rec)
+      allowed[i] = 1
+    end
+  end
+  return allowed
+end
+
+-- request: shard, campaign, batch, epoch, worker, lease_ms, retention_s, results {ref, trigger, state, attempts, reason, detail,
+--   due, ambiguous}, open {ref, trigger, attempt}, solo, finish
+-- answer: {OPENED, now, allowed} or {FENCED|PAUSED|CLOSED|HANDED_BACK}
+local function advance(_, args)
+  local r = cmsgpack.unpack(args[1])
+  local b = batch_of(r.shard, r.batch)
+  if not b or b.e ~= r.epoch or b.u == 0 then
+    local ch = changes(r.shard, r.campaign, r.retention_s)
+    resolve(ch, r.results)
+    flush(ch)
+    return {'FENCED'}
+  end
+  local ch = changes(r.shard, b.c, r.retention_s)
+  local gate = gate_state(r.shard, b.c)
+  ch.stopped = gate == 'S'
+  local off = calling_off(r.shard, gate)
+  local left = 0
+  for _, result in ipairs(r.results) do
+    left = left + (record(ch, b, result, off) and 1 or 0)
+  end
+  local wanted = gate == 'P' and {} or r.open
+  local allowed = open(ch, b, wanted, off)
+  flush(ch)
+  local name = key(r.shard, 'batch', b.id)
+  if #r.results > 0 then
+    redis.call('HSET', name, 'crash', 0, 'n', b.n - left)
+    redis.call('HDEL', name, 'solo')
+  end
+  if r.finish then
+    if #members_of(r.shard, b) == 0 then
+      close(r.shard, b)
+      return {'CLOSED'}
+    end
+    hand_out(r.shard, b, ch.now, ch.now)
+    return {'HANDED_BACK'}
+  end
+  take(r.shard, b, b.e, r.worker, r.lease_ms, ch.now)
+  if r.solo and allowed[1] == 1 then
+    redis.call('HSET', name, 'solo', r.open[1][1])
+  end
+  if gate == 'P' then
+    return {'PAUSED'}
+  end
+  return {'OPENED', ch.now, allowed}
+end
+
+-- A sign of life for the batches in hand. request: shard, worker, lease_ms, batches {batch, epoch}
+-- answer: the batches that are no longer this worker's
+local function renew(_, args)
+  local r = cmsgpack.unpack(args[1])
+  local now, lost = now_ms(), {}
+  local beat = tonumber(redis.call('GET', key(r.shard, 'beat')) or 0)
+  if beat > 0 and now - beat > r.lease_ms / 2 then
+    redis.call('SET', key(r.shard, 'grace'), now + r.lease_ms, 'PX', r.lease_ms)
+  end
+  redis.call('SET', key(r.shard, 'beat'), now)
+  for _, mine in ipairs(r.batches) do
+    local b = batch_of(r.shard, mine[1])
+    if b and b.e == mine[2] and b.u > 0 then
+      take(r.shard, b, b.e, r.worker, r.lease_ms, now)
+    else
+      lost[#lost + 1] = mine[1]
+    end
+  end
+  return lost
+end

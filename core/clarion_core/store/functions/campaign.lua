@@ -1,0 +1,112 @@
+-- Campaigns: the record is kept in one place, a gate in every shard says what it allows.
+
+-- The answer of an earlier call with this request id, or nil. {REPLAYED, answer} or {REUSED}
+local function answered(name, fingerprint)
+  local stored = redis.call('HMGET', name, 'fp', 'answer')
+  if not stored[1] then
+    return nil
+  end
+  return stored[1] == fingerprint and {'REPLAYED', stored[2]} or {'REUSED'}
+end
+
+local function remember(name, fingerprint, answer)
+  redis.call('HSET', name, 'fp', fingerprint, 'answer', answer)
+  redis.call('PEXPIRE', name, REQUEST_TTL_MS)
+end
+
+-- Store a campaign, if it is still at the version that was read (0: it is not there).
+-- request: campaign, workspace, id, request, fingerprint, read_version, version, revision, superseded (revision or 0);
+--   blobs: record, definition (empty: unchanged); answer: {OK} or {CONFLICT|REUSED} or {REPLAYED, answer}
+local function campaign_put(_, args)
+  local r, record, definition = cmsgpack.unpack(args[1]), args[2], args[3]
+  local request = key(CONTROL, 'request', r.workspace .. ':' .. r.request)
+  local known = answered(request, r.fingerprint)
+  if known then
+    return known
+  end
+  local name = key(CONTROL, 'campaign', r.campaign)
+  local stored = redis.call('HMGET', name, 'ver', 'rec')
+  if (stored[2] and tonumber(stored[1]) or 0) ~= r.read_version then
+    return {'CONFLICT'}
+  end
+  redis.call('HSET', name, 'ver', r.version, 'rev', r.revision, 'rec', record)
+  redis.call('PERSIST', name)
+  if definition ~= '' then
+    redis.call('SET', key(CONTROL, 'revision', r.campaign .. ':' .. r.revision), definition)
+  end
+  if r.superseded > 0 then
+    redis.call('PEXPIRE', key(CONTROL, 'revision', r.campaign .. ':' .. r.superseded), REVISION_TTL_MS)
+  end
+  redis.call('ZADD', key(CONTROL, 'campaigns', r.workspace), 0, r.id)
+  redis.call('SADD', key(CONTROL, 'dirty'), r.campaign)
+  remember(request, r.fingerprint, record)
+  return {'OK'}
+end
+
+-- Remove a campaign; its version and revision numbers stay, so that one of the same id goes on counting.
+-- request: campaign, workspace, id, request, fingerprint, read_version, version, revision; answer: as campaign_put
+local function campaign_delete(_, args)
+  local r = cmsgpack.unpack(args[1])
+  local request = key(CONTROL, 'request', r.workspace .. ':' .. r.request)
+  local known = answered(request, r.fingerprint)
+  if known then
+    return known
+  end
+  local name = key(CONTROL, 'campaign', r.campaign)
+  local stored = redis.call('HMGET', name, 'ver', 'rec')
+  if not stored[2] or tonumber(stored[1]) ~= r.read_version then
+    return {'CONFLICT'}
+  end
+  redis.call('HDEL', name, 'rec')
+  redis.call('HSET', name, 'ver', r.version)
+  redis.call('PEXPIRE', name, REVISION_TTL_MS)
+  redis.call('PEXPIRE', key(CONTROL, 'revision', r.campaign .. ':' .. r.revision), REVISION_TTL_MS)
+  redis.call('ZREM', key(CONTROL, 'campaigns', r.workspace), r.id)
+  redis.call('SADD', key(CONTROL, 'dirty'), r.campaign)
+  remember(request, r.fingerprint, '')
+  return {'OK'}
+end
+
+-- request: shard, request, fingerprint; blob: answer (empty: only look); answer: {} or {REPLAYED, answer} or {REUSED}
+local function request_seen(_, args)
+  local r, answer = cmsgpack.unpack(args[1]), args[2]
+  local name = key(r.shard, 'request', r.request)
+  local known = answered(name, r.fingerprint)
+  if not known and answer ~= '' then
+    remember(name, r.fingerprint, answer)
+  end
+  return known or {}
+end
+
+-- Set a shard's gate, unless it is newer. request: shard, campaign, version, state, revision, kept_ms (0: for good)
+local function gate(_, args)
+  local r = cmsgpack.unpack(args[1])
+  local name = key(r.shard, 'gate', r.campaign)
+  if tonumber(redis.call('HGET', name, 'ver') or 0) > r.version then
+    return 0
+  end
+  redis.call('HSET', name, 'ver', r.version, 'st', r.state, 'rev', r.revision)
+  if r.kept_ms > 0 then
+    redis.call('PEXPIRE', name, r.kept_ms)
+  else
+    redis.call('PERSIST', name)
+  end
+  return 1
+end
+
+-- Give out what was parked, unless the campaign is paused. request: shard, campaign, limit; answer: how many
+local function unpark(_, args)
+  local r = cmsgpack.unpack(args[1])
+  if gate_state(r.shard, r.campaign) == 'P' then
+    return 0
+  end
+  local now = now_ms()
+  local batches = redis.call('SPOP', key(r.shard, 'parked', r.campaign), r.limit)
+  for _, id in ipairs(batches) do
+    local b = batch_of(r.shard, id)
+    if b then
+      hand_out(r.shard, b, now, now)
+    end
+  end
+  return #batches
+end

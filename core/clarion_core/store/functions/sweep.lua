@@ -1,0 +1,80 @@
+-- Finding and repairing what got lost. The sweep reads the open batches whose next look is due, and nothing else.
+
+local function look(shard, b, now, retention_s)
+  if b.k then
+    if gate_state(shard, b.c) == 'P' then
+      redis.call('PEXPIRE', key(CONTROL, 'revision', b.c .. ':' .. b.rev), REVISION_TTL_MS, 'GT')
+      look_at(shard, b.id, now + PARKED_LOOK_MS)
+      return nil
+    end
+    redis.call('SREM', key(shard, 'parked', b.c), b.id)
+    hand_out(shard, b, now, now)
+    return 'UNPARKED'
+  end
+  if b.u > now then
+    look_at(shard, b.id, b.u + LOOK_MS)
+    return nil
+  end
+  local id = job_id(shard, b.id, b.j)
+  local score = tonumber(redis.call('ZSCORE', key(shard, 'queue', b.l), id) or -1)
+  local lost = score < 0 or redis.call('EXISTS', 'arq:job:' .. id) == 0
+  if lost or b.u > 0 then
+    return recover(shard, b, retention_s)
+  end
+  look_at(shard, b.id, math.max(score, now) + WAITING_LOOK_MS)
+  return nil
+end
+
+-- request: shard, limit, retention_s; answer: how many were looked at, then {batch, what was done} of those repaired
+local function sweep(_, args)
+  local r = cmsgpack.unpack(args[1])
+  local now, repaired = now_ms(), {}
+  local due = redis.call('ZRANGEBYSCORE', key(r.shard, 'open'), '-inf', now, 'LIMIT', 0, r.limit)
+  for _, id in ipairs(due) do
+    local b = batch_of(r.shard, id)
+    if not b then
+      redis.call('ZREM', key(r.shard, 'open'), id)
+    else
+      local done = look(r.shard, b, now, r.retention_s)
+      if done then
+        repaired[#repaired + 1] = {id, done}
+      end
+    end
+  end
+  return {#due, repaired}
+end
+
+-- Recount a page's deliveries of one trigger from the ledger. request: shard, trigger, page
+-- answer: numbers of Q, G, R, S, F, P, E, C, A
+local function recount(_, args)
+  local r = cmsgpack.unpack(args[1])
+  local segments, ledger = page_rows(r.shard, r.page)
+  local counts = {}
+  for _, segment in ipairs(segments) do
+    if segment.trigger == r.trigger then
+      for index = segment.offset, segment.offset + segment.count - 1 do
+        add(counts, parse(ledger[tostring(index)]).state, 1)
+      end
+    end
+  end
+  local answer = {}
+  for i, state in ipairs({'Q', 'G', 'R', 'S', 'F', 'P', 'E', 'C', 'A'}) do
+    answer[i] = counts[state] or 0
+  end
+  return answer
+end
+
+-- Forget index entries whose trigger is gone, and events nobody can still want.
+-- request: shard, campaign, limit, before_ms; answer: how many entries went
+local function trim(_, args)
+  local r = cmsgpack.unpack(args[1])
+  local gone = 0
+  local name = key(r.shard, 'index', r.campaign)
+  for _, trigger in ipairs(redis.call('ZRANGEBYSCORE', name, '-inf', r.before_ms, 'LIMIT', 0, r.limit)) do
+    if redis.call('EXISTS', key(r.shard, 'trigger', trigger)) == 0 then
+      redis.call('ZREM', name, trigger)
+      gone = gone + 1
+    end
+  end
+  return gone
+end

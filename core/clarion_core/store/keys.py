@@ -1,0 +1,63 @@
+"""Every key of the store and its lifetime. Nothing else in Clarion writes a key by hand.
+
+A key is `clarion:{shard}:kind:id`. The braces make everything of a shard one hash slot, so that a function can change
+it in one step also on a Redis Cluster; `{control}` holds what is not per shard. arq's own keys (`arq:job:…`,
+`arq:in-progress:…`, `arq:retry:…`) carry the shard in the job id.
+"""
+
+from __future__ import annotations
+
+CONTROL = "control"
+PAGE = 100  # deliveries a page, and a batch, at most
+
+#       kind          prefix     what it is                                              lifetime
+KINDS = {
+    "trigger": "t:",  # hash    account of a trigger: state, placement, counts          retention after its end
+    "head": "h:",  # string     what a trigger was accepted with, msgpack               as its trigger
+    "index": "i:",  # zset      triggers of a campaign by time of acceptance            entries: as their trigger
+    "payload": "p:",  # hash    recipients of a page, by segment offset:count:trigger   retention after the last end
+    "ledger": "l:",  # hash     a page's deliveries, one compact record each            as its payload
+    "batch": "b:",  # hash      open batch: lease, epoch, members                       until all of it is settled
+    "open": "open",  # zset     open batches by the time of the sweep's next look       entries: as their batch
+    "parked": "k:",  # set      batches that wait for a paused campaign                 until resumed or stopped
+    "queue": "q:",  # zset      arq's queue of a lane, by due time                      entries: as their batch
+    "wake": "w:",  # list       wake tokens of a lane, at most WAKE_MAX                 until taken
+    "gate": "g:",  # hash       state and revision of a campaign, for this shard        as its campaign, then 60 days
+    "counts": "n:",  # hash     deliveries of a campaign by state                       for good: one a campaign
+    "events": "ev",  # stream   moves of deliveries, one entry a call                   EVENTS_MAX entries, 1 hour
+    "beat": "beat",  # string   when a worker last gave a sign of life                  for good: one a shard
+    "grace": "grace",  # string nobody takes over before this time                      a lease
+    "sweeper": "sweeper",  # string  the worker that sweeps now                         seconds
+    "campaign": "c:",  # hash   a campaign's record and version                         until deleted, then 60 days
+    "campaigns": "ci:",  # zset campaign ids of a workspace, in order                   entries: as their campaign
+    "revision": "r:",  # string a campaign's definition as of one revision, msgpack     60 days after superseded
+    "dirty": "dirty",  # set    campaigns whose gates may not be up to date             until they are
+    "request": "rq:",  # hash   answer of a call with a request id                      24 hours
+    "meta": "meta",  # hash     number of shards, format of the records                 for good
+}
+
+DAY_MS = 86_400_000
+LIMITS = {
+    "PAGE": PAGE,
+    "JOB_TTL_MS": 30 * DAY_MS,  # arq's job key; the sweep makes a new one should it ever pass
+    "WAKE_MAX": 64,
+    "EVENTS_MAX": 20_000,
+    "STAGED_TTL_MS": 600_000,  # pages of a large trigger that was never accepted
+    "REQUEST_TTL_MS": DAY_MS,
+    "REVISION_TTL_MS": 60 * DAY_MS,
+    "LOOK_MS": 2_000,  # after a lease or due time passed, the sweep looks whether the batch went on
+    "WAITING_LOOK_MS": 10_000,  # a batch that waits in its queue is looked at this often
+    "PARKED_LOOK_MS": 10_000,
+}
+
+
+def key(shard: int | str, kind: str, record: str = "") -> str:
+    """The key of a record. `shard` is a number, or CONTROL."""
+    return f"clarion:{{{shard}}}:{KINDS[kind]}{record}"
+
+
+def lua_header() -> str:
+    """The same names for the Lua functions."""
+    kinds = ", ".join(f"{kind} = '{prefix}'" for kind, prefix in KINDS.items())
+    limits = "\n".join(f"local {name} = {value}" for name, value in LIMITS.items())
+    return f"local KEY = {{{kinds}}}\nlocal CONTROL = '{CONTROL}'\n{limits}\n"

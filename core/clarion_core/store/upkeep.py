@@ -1,0 +1,86 @@
+"""What the sweep does to records besides batches: recount, trim, and whose turn it is."""
+
+from __future__ import annotations
+
+import time
+
+from clarion_core.domain.trigger import Counts, Placement
+from clarion_core.store import keys
+from clarion_core.store.campaigns import COUNT_FIELDS, counts_of
+from clarion_core.store.store import Store
+
+EVENTS_KEPT_MS = 3_600_000
+TRIGGERS_AT_ONCE = 20
+SCAN_AT_ONCE = 200
+
+
+class Upkeep:
+    """Upkeep of a shard's records by one worker at a time."""
+
+    def __init__(self, store: Store, *, worker: str) -> None:
+        self._store, self._worker = store, worker
+        self._cursors: dict[int, int] = {}
+
+    async def take_turn(self, shard: int, every_s: float) -> bool:
+        """Whether this worker sweeps the shard now; the right lapses when it is not used for three turns."""
+        name = keys.key(shard, "sweeper")
+        lasts_ms = int(3000 * every_s)
+        if await self._store.command("SET", name, self._worker, "NX", "PX", lasts_ms):
+            return True
+        if await self._store.command("GET", name) != self._worker.encode():
+            return False
+        return bool(await self._store.command("PEXPIRE", name, lasts_ms))
+
+    async def trim_events(self, shard: int) -> None:
+        """Forget events older than an hour."""
+        before_ms = time.time_ns() // 1_000_000 - EVENTS_KEPT_MS
+        await self._store.command("XTRIM", keys.key(shard, "events"), "MINID", "~", before_ms)
+
+    async def next_triggers(self, shard: int) -> list[str]:
+        """The next few triggers of a walk through all of them; index entries of those gone are dropped on the way."""
+        prefix, index = keys.key(shard, "trigger"), keys.key(shard, "index")
+        cursor, names = await self._store.command("SCAN", self._cursors.get(shard, 0), "COUNT", SCAN_AT_ONCE)
+        self._cursors[shard] = int(cursor)
+        found = [name.decode() for name in names]
+        for name in found:
+            if name.startswith(index):
+                await self._store.call(
+                    "trim",
+                    shard,
+                    campaign=name[len(index) :],
+                    limit=SCAN_AT_ONCE,
+                    before_ms=time.time_ns() // 1_000_000,
+                )
+        return [name[len(prefix) :] for name in found if name.startswith(prefix)][:TRIGGERS_AT_ONCE]
+
+    async def recount(self, shard: int, trigger: str) -> tuple[Counts | None, Counts | None]:
+        """A trigger's account as kept, and as its ledger adds up; None, None where it moved meanwhile or is gone."""
+        before = await self._account(shard, trigger)
+        if before is None:
+            return None, None
+        placement, kept = before
+        counted = await self.counted(shard, trigger, placement)
+        after = await self._account(shard, trigger)
+        return (kept, counted) if after == before else (None, None)
+
+    async def counted(self, shard: int, trigger: str, place: Placement) -> Counts:
+        """What the ledger says of a trigger's deliveries."""
+        total = [0] * 9
+        for number in range(place.start // keys.PAGE, (place.start + place.count - 1) // keys.PAGE + 1):
+            row = await self._store.call("recount", shard, trigger=trigger, page=f"{place.base}.{number}")
+            total = [a + b for a, b in zip(total, row, strict=True)]
+        queued, sending, retrying, sent, failed, suppressed, expired, cancelled, ambiguous = total
+        return Counts(
+            accepted=sum(total),
+            in_flight=queued + sending + retrying,
+            sent=sent,
+            failed=failed,
+            suppressed=suppressed,
+            expired=expired,
+            cancelled=cancelled,
+            ambiguous=ambiguous,
+        )
+
+    async def _account(self, shard: int, trigger: str) -> tuple[Placement, Counts] | None:
+        row = await self._store.command("HMGET", keys.key(shard, "trigger", trigger), "pg", *COUNT_FIELDS)
+        return (Placement.parse(row[0].decode()), counts_of(row[1:])) if row[0] else None

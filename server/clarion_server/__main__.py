@@ -1,0 +1,35 @@
+"""`clarion-server`: the gRPC door."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from clarion_core import logs
+from clarion_core.settings import ServerSettings, load
+from clarion_core.store.promises import StoreMismatch
+from clarion_server.app import Server
+
+
+def main() -> None:
+    """Serve until told to stop. Exit code 2: the settings, the port or the store don't fit."""
+    settings = load(ServerSettings)
+    logs.configure(settings, process="server")
+    try:
+        asyncio.run(_run(settings))
+    except StoreMismatch as error:
+        sys.stderr.write(f"clarion-server: {error.message}\n")
+        raise SystemExit(2) from None
+    except RuntimeError as error:
+        if "Failed to bind" not in str(error):
+            raise
+        sys.stderr.write(f"clarion-server: CLARION_LISTEN {settings.listen} can't be bound; is it in use?\n")
+        raise SystemExit(2) from None
+
+
+async def _run(settings: ServerSettings) -> None:
+    await Server(settings).run()
+
+
+if __name__ == "__main__":
+    main()

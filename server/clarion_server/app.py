@@ -1,0 +1,204 @@
+"""The server process, put together in one place."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import signal
+
+import grpc
+from grpc_health.v1 import health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from clarion.v1 import (
+    campaign_service_pb2,
+    campaign_service_pb2_grpc,
+    delivery_service_pb2,
+    delivery_service_pb2_grpc,
+    trigger_service_pb2,
+    trigger_service_pb2_grpc,
+)
+from clarion_core import logs
+from clarion_core.content.renderer import Renderer
+from clarion_core.domain.campaign import Category
+from clarion_core.domain.errors import StoreUnavailable
+from clarion_core.settings import ServerSettings
+from clarion_core.store import promises
+from clarion_core.store.accepting import AcceptStore
+from clarion_core.store.campaigns import CampaignStore
+from clarion_core.store.connection import connect, connect_blocking
+from clarion_core.store.events import EventStore
+from clarion_core.store.store import Store
+from clarion_core.store.triggers import TriggerStore
+from clarion_server.campaign_service import CampaignService
+from clarion_server.campaigning import Campaigns
+from clarion_server.catalogue import Catalogue
+from clarion_server.commit import Committer
+from clarion_server.delivery_service import DeliveryService
+from clarion_server.edge import Edge
+from clarion_server.health import Readiness
+from clarion_server.trigger_service import TriggerService
+from clarion_server.triggering import Triggers
+from clarion_server.watch import Watches
+
+SERVICES = tuple(
+    module.DESCRIPTOR.services_by_name[name].full_name
+    for module, name in (
+        (campaign_service_pb2, "CampaignService"),
+        (trigger_service_pb2, "TriggerService"),
+        (delivery_service_pb2, "DeliveryService"),
+    )
+)
+MAX_MESSAGE = 4 << 20
+_STORE_RETRY_S = 0.5
+
+log = logs.get(__name__)
+
+
+class Server:
+    """A gRPC server with everything it stands on."""
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self._settings = settings
+        self._store = Store(connect(settings.redis_url))
+        self._blocking = Store(connect_blocking(settings.redis_url))
+        self._readiness = Readiness(self._store, SERVICES)
+        self._edge = Edge(max_calls=settings.max_calls, max_watches=settings.max_watches)
+        self._watches = Watches(EventStore(self._store, self._blocking), settings.shards)
+        accepting = AcceptStore(self._store)
+        lanes = [category.value for category in Category]
+        self._committers = {
+            (shard, lane): Committer(accepting, shard, settings.accept_queue_mib << 20)
+            for shard in range(settings.shards)
+            for lane in lanes
+        }
+        self._tasks: list[asyncio.Task[None]] = []
+        self._server: grpc.aio.Server | None = None
+        self.port = 0
+
+    async def start(self) -> None:
+        """Serve; ready as soon as the store is. `StoreMismatch` if the store can't be used."""
+        self._server = self._build()
+        await self._readiness.start()
+        self.port = self._server.add_insecure_port(self._settings.listen)
+        await self._greet_store()
+        await self._server.start()
+        self._spawn(self._readiness.run(), self._watches.run(), *(c.run() for c in self._committers.values()))
+        host = self._settings.listen.rpartition(":")[0]
+        if not _is_loopback(host):
+            log.warning(
+                "open_to_the_network",
+                listen=self._settings.listen,
+                meaning="whoever can reach this port is trusted with every workspace",
+            )
+        log.info("serving", address=f"{host}:{self.port}")
+
+    async def run(self) -> None:
+        """Serve until SIGTERM or SIGINT, then drain."""
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(signum, stop.set)
+        starting = asyncio.create_task(self.start())
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            starting.result()
+            await asyncio.wait([stopping, *self._tasks], return_when=asyncio.FIRST_COMPLETED)
+        for task in (starting, stopping):
+            task.cancel()
+        await self.stop()
+
+    async def stop(self) -> None:
+        """Refuse what is new, let calls in hand finish for a while, end watches so that they resume elsewhere; once."""
+        if self._edge.draining:
+            return
+        log.info("draining")
+        self._edge.draining = True
+        await self._readiness.drain()
+        self._watches.drain()
+        if self._server is not None:
+            await self._server.stop(self._settings.drain_s)
+        failed = [task.exception() for task in self._tasks if task.done() and not task.cancelled()]
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._store.close()
+        await self._blocking.close()
+        log.info("drained")
+        for error in failed:
+            if error:
+                raise error
+
+    def _build(self) -> grpc.aio.Server:
+        settings, store = self._settings, self._store
+        campaigns = CampaignStore(store, settings.shards)
+        trigger_store = TriggerStore(store, settings.shards, settings.retention_s)
+        triggers = Triggers(
+            store=trigger_store,
+            catalogue=Catalogue(campaigns),
+            committer_of=lambda shard, lane: self._committers[shard, lane],
+            readiness=self._readiness,
+            shards=settings.shards,
+        )
+        server = grpc.aio.server(interceptors=[self._edge], options=_options(settings))
+        campaign_service_pb2_grpc.add_CampaignServiceServicer_to_server(
+            CampaignService(Campaigns(campaigns, Renderer())), server
+        )
+        trigger_service_pb2_grpc.add_TriggerServiceServicer_to_server(TriggerService(triggers, self._watches), server)
+        delivery_service_pb2_grpc.add_DeliveryServiceServicer_to_server(
+            DeliveryService(triggers, trigger_store, settings.message_id_domain), server
+        )
+        health_pb2_grpc.add_HealthServicer_to_server(self._readiness.servicer, server)
+        if settings.reflection:
+            reflection.enable_server_reflection((*SERVICES, "grpc.health.v1.Health", reflection.SERVICE_NAME), server)
+        return server
+
+    async def _greet_store(self) -> None:
+        """Load the functions and say what the store promises, once it is there."""
+        away = False
+        while True:
+            try:
+                found = await promises.check(self._store, self._settings.shards)
+                await self._store.load()
+                await self._readiness.check()
+                break
+            except StoreUnavailable:
+                if not away:
+                    log.warning("store_away", waiting=True)
+                away = True
+                await asyncio.sleep(_STORE_RETRY_S)
+        log.info(
+            "store_found",
+            server=found.server,
+            version=found.version,
+            appendonly=found.appendonly,
+            appendfsync=found.appendfsync,
+            eviction=found.eviction,
+            maxmemory=found.maxmemory,
+        )
+        for warning in found.warnings:
+            log.warning("store_weak", warning=warning)
+
+    def _spawn(self, *coroutines: object) -> None:
+        self._tasks += [asyncio.create_task(coroutine) for coroutine in coroutines]  # type: ignore[arg-type]
+
+
+def _options(settings: ServerSettings) -> list[tuple[str, int]]:
+    return [
+        # A little above the contract's 4 MiB, so that the limit is ours to explain and not the transport's.
+        ("grpc.max_receive_message_length", MAX_MESSAGE + (64 << 10)),
+        # The default of 1,000 answers a burst with CANCELLED, which no retry policy repeats.
+        ("grpc.server.max_pending_requests", 2 * settings.max_calls + 10_000),
+        ("grpc.server.max_pending_requests_hard_limit", 4 * settings.max_calls + 20_000),
+        ("grpc.so_reuseport", 0),  # a second server on the port is a mistake, not a helper
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ]
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"

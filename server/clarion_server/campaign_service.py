@@ -1,0 +1,118 @@
+"""CampaignService: convert in, call, convert out."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, Protocol
+
+import grpc
+
+from clarion.v1 import campaign_service_pb2 as pb
+from clarion.v1 import campaign_service_pb2_grpc
+from clarion_core.addresses import parse_mailbox
+from clarion_core.domain.campaign import Action
+from clarion_server.campaigning import Campaigns, Guard
+from clarion_server.convert_campaign import changed, from_campaign, mask_of, to_definition
+from clarion_server.convert_trigger import to_recipient
+from clarion_server.edge import workspace
+from clarion_server.names import campaign_id
+from clarion_server.paging import make_token, page_size, read_token
+from clarion_server.values import from_struct
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class _Acts(Protocol):
+    """What all requests for an action carry."""
+
+    name: str
+    etag: str
+    request_id: str
+
+
+class CampaignService(campaign_service_pb2_grpc.CampaignServiceServicer):
+    """Keeps campaigns."""
+
+    def __init__(self, campaigns: Campaigns) -> None:
+        self._campaigns = campaigns
+
+    async def CreateCampaign(self, request: pb.CreateCampaignRequest, _: Context) -> pb.CreateCampaignResponse:
+        """Store a new campaign in DRAFT."""
+        campaign, replayed = await self._campaigns.create(
+            workspace(),
+            request.campaign_id,
+            to_definition(request.campaign),
+            Guard(request_id=request.request_id),
+            validate_only=request.validate_only,
+        )
+        return pb.CreateCampaignResponse(campaign=from_campaign(campaign), replayed=replayed)
+
+    async def GetCampaign(self, request: pb.GetCampaignRequest, _: Context) -> pb.GetCampaignResponse:
+        """Read one campaign with its counts."""
+        campaign, counts = await self._campaigns.get(workspace(), campaign_id(request.name))
+        return pb.GetCampaignResponse(campaign=from_campaign(campaign, counts))
+
+    async def ListCampaigns(self, request: pb.ListCampaignsRequest, _: Context) -> pb.ListCampaignsResponse:
+        """Page through the workspace's campaigns."""
+        bound = ("campaigns", workspace())
+        position = read_token(request.page_token, *bound)
+        size = page_size(request.page_size)
+        found = await self._campaigns.page(workspace(), str(position[0]) if position else "", size)
+        token = make_token([found[-1].id], *bound) if len(found) == size else ""
+        return pb.ListCampaignsResponse(campaigns=[from_campaign(c) for c in found], next_page_token=token)
+
+    async def UpdateCampaign(self, request: pb.UpdateCampaignRequest, _: Context) -> pb.UpdateCampaignResponse:
+        """Change the named fields."""
+        mask = mask_of(request.campaign, request.update_mask.paths, has_mask=request.HasField("update_mask"))
+        campaign, replayed = await self._campaigns.update(
+            workspace(),
+            campaign_id(request.campaign.name),
+            functools.partial(changed, proto=request.campaign, paths=mask),
+            Guard(etag=request.etag, request_id=request.request_id),
+            (sorted(mask), to_definition(request.campaign)),
+            validate_only=request.validate_only,
+        )
+        return pb.UpdateCampaignResponse(campaign=from_campaign(campaign), replayed=replayed)
+
+    async def DeleteCampaign(self, request: pb.DeleteCampaignRequest, _: Context) -> pb.DeleteCampaignResponse:
+        """Remove a campaign in DRAFT or STOPPED."""
+        guard = Guard(etag=request.etag, request_id=request.request_id)
+        replayed = await self._campaigns.delete(workspace(), campaign_id(request.name), guard)
+        return pb.DeleteCampaignResponse(replayed=replayed)
+
+    async def ActivateCampaign(self, request: pb.ActivateCampaignRequest, _: Context) -> pb.ActivateCampaignResponse:
+        """DRAFT → LIVE."""
+        return pb.ActivateCampaignResponse(**await self._act(request, Action.ACTIVATE))
+
+    async def PauseCampaign(self, request: pb.PauseCampaignRequest, _: Context) -> pb.PauseCampaignResponse:
+        """LIVE → PAUSED."""
+        return pb.PauseCampaignResponse(**await self._act(request, Action.PAUSE))
+
+    async def ResumeCampaign(self, request: pb.ResumeCampaignRequest, _: Context) -> pb.ResumeCampaignResponse:
+        """PAUSED → LIVE."""
+        return pb.ResumeCampaignResponse(**await self._act(request, Action.RESUME))
+
+    async def StopCampaign(self, request: pb.StopCampaignRequest, _: Context) -> pb.StopCampaignResponse:
+        """LIVE or PAUSED → STOPPED."""
+        return pb.StopCampaignResponse(**await self._act(request, Action.STOP))
+
+    async def PreviewCampaign(self, request: pb.PreviewCampaignRequest, _: Context) -> pb.PreviewCampaignResponse:
+        """Render for one recipient."""
+        recipient = to_recipient(request.recipient)
+        campaign, rendered = await self._campaigns.preview(
+            workspace(), campaign_id(request.name), recipient, from_struct(request.context)
+        )
+        assert campaign.definition.email is not None
+        email = pb.EmailMessage(
+            to=recipient.addresses["email"],
+            subject=rendered.subject,
+            html=rendered.html,
+            text=rendered.text,
+            **{"from": str(parse_mailbox(campaign.definition.email.sender))},
+        )
+        return pb.PreviewCampaignResponse(email=email, revision=campaign.revision)
+
+    async def _act(self, request: _Acts, action: Action) -> dict[str, Any]:
+        guard = Guard(etag=request.etag, request_id=request.request_id)
+        campaign, replayed = await self._campaigns.act(workspace(), campaign_id(request.name), action, guard)
+        return {"campaign": from_campaign(campaign), "replayed": replayed}

@@ -1,0 +1,240 @@
+"""Campaigns: created, changed, moved through their life, previewed."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from clarion_core.content.check import check
+from clarion_core.content.renderer import Renderer
+from clarion_core.content.types import RenderedEmail, RenderFailure, RenderRequest, Revision
+from clarion_core.domain.campaign import (
+    DELETABLE,
+    UPDATABLE,
+    Action,
+    Campaign,
+    CampaignState,
+    Definition,
+    after,
+    names_of,
+)
+from clarion_core.domain.context import ContextSchema, declaration_problems
+from clarion_core.domain.errors import (
+    CampaignExists,
+    CampaignNotFound,
+    CampaignStateError,
+    ConcurrentChange,
+    ContextInvalid,
+    EtagMismatch,
+    FieldProblem,
+    InvalidRequest,
+    RecipientsRefused,
+    TemplateInvalid,
+)
+from clarion_core.domain.recipient import Recipient
+from clarion_core.domain.trigger import Counts
+from clarion_core.store.campaigns import CampaignStore, RequestKey, Slot
+from clarion_core.store.records import decode_campaign, fingerprint
+from clarion_server.triggering import recipient_problems
+
+TRIES = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guard:
+    """What a changing call carries besides the change: the etag it expects and its request id, each may be empty."""
+
+    etag: str = ""
+    request_id: str = ""
+
+    def key(self, *body: object) -> RequestKey:
+        """The request id with the fingerprint of the call; without one, an id of this try alone."""
+        return RequestKey(id=self.request_id or str(uuid.uuid4()), fingerprint=fingerprint((self.etag, *body)))
+
+
+class Campaigns:
+    """Reads and changes campaigns. Changes answer with the campaign and whether an earlier call made them."""
+
+    def __init__(self, store: CampaignStore, renderer: Renderer) -> None:
+        self._store, self._renderer = store, renderer
+
+    async def get(self, workspace: str, campaign_id: str) -> tuple[Campaign, Counts]:
+        """A campaign and its account."""
+        slot = await self._store.read(workspace, campaign_id)
+        campaign = _found(slot, campaign_id)
+        return campaign, await self._store.counts(campaign.key)
+
+    async def page(self, workspace: str, after_id: str, limit: int) -> list[Campaign]:
+        """Campaigns in the order of their ids, behind `after_id`."""
+        return await self._store.page(workspace, after_id, limit)
+
+    async def create(
+        self, workspace: str, campaign_id: str, definition: Definition, guard: Guard, *, validate_only: bool
+    ) -> tuple[Campaign, bool]:
+        """Store a new campaign in DRAFT."""
+        request = guard.key("create", campaign_id, definition)
+        name = f"campaigns/{campaign_id}"
+        if earlier := await self._earlier(workspace, request, guard, name):
+            return earlier
+        check_definition(definition, "campaign")
+        slot = await self._store.read(workspace, campaign_id)
+        if slot.campaign is not None:
+            raise CampaignExists(name)
+        campaign = Campaign(
+            workspace=workspace,
+            id=campaign_id,
+            state=CampaignState.DRAFT,
+            revision=slot.revision + 1,
+            version=slot.version + 1,
+            create_ms=slot.now_ms,
+            update_ms=slot.now_ms,
+            definition=definition,
+        )
+        if validate_only:
+            return campaign, False
+        try:
+            replayed = await self._store.put(campaign, slot, request)
+        except ConcurrentChange:
+            raise CampaignExists(name) from None
+        return (replayed, True) if replayed else (campaign, False)
+
+    async def update(
+        self,
+        workspace: str,
+        campaign_id: str,
+        change: Callable[[Definition], Definition],
+        guard: Guard,
+        body: object,
+        *,
+        validate_only: bool,
+    ) -> tuple[Campaign, bool]:
+        """Change what a campaign says; `body` is what the change is made of. No difference, no new revision."""
+
+        def changed(campaign: Campaign) -> Campaign:
+            if campaign.state not in UPDATABLE:
+                allowed = names_of(UPDATABLE)
+                raise CampaignStateError(campaign.name, action="update", state=campaign.state.name, allowed=allowed)
+            definition = change(campaign.definition)
+            if definition == campaign.definition:
+                return campaign
+            if definition.category != campaign.definition.category and campaign.state is not CampaignState.DRAFT:
+                raise CampaignStateError(
+                    campaign.name, action="change the category", state=campaign.state.name, allowed=["DRAFT"]
+                )
+            check_definition(definition, "campaign")
+            return replace(campaign, definition=definition, revision=campaign.revision + 1)
+
+        request = guard.key("update", campaign_id, body)
+        return await self._change(workspace, campaign_id, changed, guard, request, validate_only=validate_only)
+
+    async def act(self, workspace: str, campaign_id: str, action: Action, guard: Guard) -> tuple[Campaign, bool]:
+        """Move a campaign through its life."""
+
+        def changed(campaign: Campaign) -> Campaign:
+            return replace(campaign, state=after(action, campaign.state, name=campaign.name))
+
+        return await self._change(workspace, campaign_id, changed, guard, guard.key(action.value, campaign_id))
+
+    async def delete(self, workspace: str, campaign_id: str, guard: Guard) -> bool:
+        """Remove a campaign; True where an earlier call had."""
+        request = guard.key("delete", campaign_id)
+        name = f"campaigns/{campaign_id}"
+        if guard.request_id and await self._store.answered(workspace, request, name) is not None:
+            return True
+        for _ in range(TRIES):
+            campaign = _found(await self._store.read(workspace, campaign_id), campaign_id)
+            _check_etag(campaign, guard)
+            if campaign.state not in DELETABLE:
+                allowed = names_of(DELETABLE)
+                raise CampaignStateError(name, action="delete", state=campaign.state.name, allowed=allowed)
+            try:
+                return await self._store.delete(campaign, request)
+            except ConcurrentChange:
+                continue
+        raise ConcurrentChange(name)
+
+    async def preview(
+        self, workspace: str, campaign_id: str, recipient: Recipient, shared: dict[str, object]
+    ) -> tuple[Campaign, RenderedEmail]:
+        """Render the campaign for one recipient; what does not fit is refused as a trigger would refuse it."""
+        campaign = _found(await self._store.read(workspace, campaign_id), campaign_id)
+        schema = ContextSchema(campaign.definition.context)
+        if wrong := schema.problems(shared, "context"):
+            raise ContextInvalid.of(wrong)
+        if wrong := recipient_problems(campaign, schema, shared, recipient, "recipient"):
+            raise RecipientsRefused.of(wrong)
+        revision = Revision(
+            key=f"{campaign.key}:{campaign.revision}",
+            campaign_id=campaign.id,
+            definition=campaign.definition,
+        )
+        context = schema.resolve(schema.base(shared), recipient.context)
+        [rendered] = await self._renderer.render(revision, [RenderRequest(recipient=recipient, context=context)])
+        if isinstance(rendered, RenderFailure):
+            raise TemplateInvalid.of([FieldProblem(path="campaign.contents[0].email", description=rendered.detail)])
+        return campaign, rendered
+
+    async def _change(
+        self,
+        workspace: str,
+        campaign_id: str,
+        changed: Callable[[Campaign], Campaign],
+        guard: Guard,
+        request: RequestKey,
+        *,
+        validate_only: bool = False,
+    ) -> tuple[Campaign, bool]:
+        """Read, change, write if nobody else did meanwhile; again a few times where the caller named no etag."""
+        name = f"campaigns/{campaign_id}"
+        if earlier := await self._earlier(workspace, request, guard, name):
+            return earlier
+        for _ in range(TRIES):
+            slot = await self._store.read(workspace, campaign_id)
+            before = _found(slot, campaign_id)
+            _check_etag(before, guard)
+            campaign = changed(before)
+            if validate_only or campaign == before:
+                return campaign, False
+            campaign = replace(campaign, version=before.version + 1, update_ms=slot.now_ms)
+            try:
+                replayed = await self._store.put(campaign, slot, request)
+            except ConcurrentChange:
+                continue
+            return (replayed, True) if replayed else (campaign, False)
+        raise ConcurrentChange(name)
+
+    async def _earlier(
+        self, workspace: str, request: RequestKey, guard: Guard, name: str
+    ) -> tuple[Campaign, bool] | None:
+        if not guard.request_id:
+            return None
+        answer = await self._store.answered(workspace, request, name)
+        return (decode_campaign(answer), True) if answer else None
+
+
+def check_definition(definition: Definition, path: str) -> None:
+    """Raise what is wrong with a definition: its declarations first, then its templates with line and column."""
+    problems = declaration_problems(definition.context, f"{path}.context")
+    if definition.email is None:
+        problems.append(FieldProblem(path=f"{path}.contents", description="at least one channel needs content"))
+    if problems:
+        raise InvalidRequest.of(problems)
+    found = check(definition, f"{path}.contents[0]")
+    if found:
+        first = found[0]
+        raise TemplateInvalid.of(
+            [FieldProblem(path=problem.where, description=problem.message) for problem in found],
+            metadata={"template": first.path, "line": str(first.line), "column": str(first.column)},
+        )
+
+
+def _found(slot: Slot, campaign_id: str) -> Campaign:
+    if slot.campaign is None:
+        raise CampaignNotFound(f"campaigns/{campaign_id}")
+    return slot.campaign
+
+
+def _check_etag(campaign: Campaign, guard: Guard) -> None:
+    if guard.etag and guard.etag != campaign.etag:
+        raise EtagMismatch(campaign.name, campaign.etag)

@@ -1,0 +1,129 @@
+"""Triggers, recipients and deliveries between the contract and the domain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from google.protobuf import timestamp_pb2
+
+from clarion.v1 import delivery_pb2, trigger_pb2, trigger_service_pb2
+from clarion_core.domain.delivery import DeliveryState, Reason
+from clarion_core.domain.recipient import Recipient
+from clarion_core.domain.trigger import Counts, Refusal, Trigger, TriggerEvent, TriggerState, trigger_name
+from clarion_core.store.triggers import StoredDelivery
+from clarion_server.values import from_struct
+
+Proto = trigger_pb2.Trigger
+Delivery = delivery_pb2.Delivery
+
+STATES = {
+    TriggerState.RUNNING: Proto.STATE_RUNNING,
+    TriggerState.CANCELLING: Proto.STATE_RUNNING,
+    TriggerState.PAUSED: Proto.STATE_PAUSED,
+    TriggerState.COMPLETED: Proto.STATE_COMPLETED,
+    TriggerState.CANCELLED: Proto.STATE_CANCELLED,
+}
+DELIVERY_STATES = {state: Delivery.State.Value(f"STATE_{state.name}") for state in DeliveryState}
+REASONS = {reason: Delivery.Reason.Value(f"REASON_{reason.value or 'UNSPECIFIED'}") for reason in Reason}
+_DELIVERY_STATES = {number: state for state, number in DELIVERY_STATES.items()}
+
+
+def timestamp(ms: int) -> timestamp_pb2.Timestamp | None:
+    """Milliseconds since 1970 as a Timestamp; none for 0."""
+    return timestamp_pb2.Timestamp(seconds=ms // 1000, nanos=ms % 1000 * 1_000_000) if ms else None
+
+
+def to_recipient(proto: trigger_pb2.Recipient) -> Recipient:
+    """A recipient as a caller wrote it."""
+    return Recipient(
+        user_id=proto.user_id,
+        addresses=dict(proto.addresses),
+        locale=proto.locale,
+        profile=from_struct(proto.profile) if proto.HasField("profile") else {},
+        context=from_struct(proto.context) if proto.HasField("context") else {},
+    )
+
+
+def to_states(numbers: Iterable[delivery_pb2.Delivery.State.ValueType]) -> frozenset[DeliveryState]:
+    """The delivery states of a filter."""
+    return frozenset(_DELIVERY_STATES[number] for number in numbers)
+
+
+def from_trigger(trigger: Trigger, *, refusals: bool = True) -> Proto:
+    """A trigger as the contract shows it; nameless while it is not stored."""
+    return Proto(
+        name=trigger.name if trigger.id else "",
+        campaign=f"campaigns/{trigger.campaign_id}",
+        campaign_revision=trigger.revision,
+        state=STATES[trigger.state],
+        counts=from_counts(trigger.counts, len(trigger.refusals)),
+        create_time=timestamp(trigger.create_ms),
+        finish_time=timestamp(trigger.finish_ms),
+        refusals=[_from_refusal(refusal) for refusal in trigger.refusals] if refusals else [],
+    )
+
+
+def from_counts(counts: Counts, refused: int) -> trigger_pb2.DeliveryCounts:
+    """An account as the contract shows it."""
+    return trigger_pb2.DeliveryCounts(
+        accepted=counts.accepted,
+        in_flight=counts.in_flight,
+        sent=counts.sent,
+        failed=counts.failed,
+        suppressed=counts.suppressed,
+        expired=counts.expired,
+        cancelled=counts.cancelled,
+        ambiguous=counts.ambiguous,
+        refused=refused,
+    )
+
+
+def from_delivery(trigger: Trigger, stored: StoredDelivery, message_id_domain: str) -> Delivery:
+    """A delivery as the contract shows it."""
+    record = stored.record
+    return Delivery(
+        name=f"{trigger.name}/deliveries/{stored.id}",
+        user_id=stored.recipient.user_id,
+        channel="email",
+        state=DELIVERY_STATES[record.state],
+        reason=REASONS[record.reason],
+        detail=record.detail,
+        attempts=record.attempts,
+        ambiguous_attempts=record.ambiguous_attempts,
+        create_time=timestamp(trigger.create_ms),
+        update_time=timestamp(record.time_ms or trigger.create_ms),
+        next_attempt_time=timestamp(record.due_ms),
+        message_id=f"<{stored.id}@{message_id_domain}>",
+    )
+
+
+def from_event(event: TriggerEvent, campaign_id: str, refused: int) -> trigger_service_pb2.WatchTriggerResponse:
+    """A group of moves as a step of a watch."""
+    name = trigger_name(campaign_id, event.trigger)
+    time = timestamp(event.time_ms)
+    change = trigger_service_pb2.WatchTriggerResponse.Change(
+        deliveries=[
+            trigger_service_pb2.DeliveryChange(
+                delivery=f"{name}/deliveries/{event.base}-{move.number}",
+                state=DELIVERY_STATES[DeliveryState(move.state)],
+                attempts=move.attempts,
+                reason=REASONS[Reason(move.reason)],
+                time=time,
+            )
+            for move in event.moves
+        ],
+        counts=from_counts(event.counts, refused),
+        state=STATES[event.state],
+    )
+    return trigger_service_pb2.WatchTriggerResponse(change=change, resume_token=event.id)
+
+
+def _from_refusal(refusal: Refusal) -> trigger_pb2.RecipientRefusal:
+    return trigger_pb2.RecipientRefusal(
+        index=refusal.index,
+        user_id=refusal.user_id,
+        violations=[
+            trigger_pb2.FieldViolation(field=problem.path, description=problem.description)
+            for problem in refusal.problems
+        ],
+    )

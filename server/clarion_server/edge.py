@@ -1,0 +1,177 @@
+"""The one interceptor: limits, workspace, the contract's rules, errors, and the access log, in one pass.
+
+It wraps unary and streaming handlers alike; a handler sees a valid request and may raise the domain's errors.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import grpc
+import protovalidate
+from google.protobuf.message import Message
+from google.rpc import status_pb2
+from grpc_status import rpc_status
+
+from clarion_core import logs
+from clarion_core.domain.errors import ClarionError, Draining, FieldProblem, InvalidRequest, Overloaded
+from clarion_server import failures
+
+WORKSPACE_HEADER = "x-clarion-workspace"
+DEFAULT_WORKSPACE = "default"
+_WORKSPACE = re.compile(r"[a-z][a-z0-9-]{0,62}")
+_OURS = "/clarion."  # health and reflection answer for themselves
+
+log = logs.get(__name__)
+_workspace: ContextVar[str] = ContextVar("workspace")
+
+if TYPE_CHECKING:
+    Handler = grpc.RpcMethodHandler[Any, Any]  # generic in the stubs alone
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+def workspace() -> str:
+    """The workspace of the call that is being handled."""
+    return _workspace.get()
+
+
+class Edge(grpc.aio.ServerInterceptor):
+    """Wraps every handler of Clarion's services."""
+
+    def __init__(self, *, max_calls: int, max_watches: int) -> None:
+        self._limits = {False: max_calls, True: max_watches}
+        self._in_hand = {False: 0, True: 0}  # by whether the call streams
+        self._wrapped: dict[str, Handler] = {}
+        self._validator = protovalidate.Validator()
+        self.draining = False
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler | None:
+        """The handler of the method, wrapped; wrapped once a method."""
+        method = handler_call_details.method
+        if not method.startswith(_OURS):
+            return await continuation(handler_call_details)
+        if method not in self._wrapped:
+            handler = await continuation(handler_call_details)
+            if handler is None:
+                return None
+            self._wrapped[method] = self._wrap(method.rpartition("/")[2], handler)
+        return self._wrapped[method]
+
+    def _wrap(self, method: str, handler: Any) -> Handler:
+        if handler.request_streaming:
+            raise NotImplementedError(f"{method}: client streams need a wrapper of their own")
+        serializers = {
+            "request_deserializer": handler.request_deserializer,
+            "response_serializer": handler.response_serializer,
+        }
+        if handler.response_streaming:
+            return grpc.unary_stream_rpc_method_handler(self._stream(method, handler.unary_stream), **serializers)
+        return grpc.unary_unary_rpc_method_handler(self._unary(method, handler.unary_unary), **serializers)
+
+    def _unary(self, method: str, call: Callable[[Any, Context], Awaitable[Any]]) -> Any:
+        async def handle(request: Message, context: Context) -> Any:
+            with _Call(method) as record:
+                try:
+                    self._enter(request, context, streams=False)
+                    try:
+                        return await call(request, context)
+                    finally:
+                        self._in_hand[False] -= 1
+                except Exception as error:
+                    await _abort(context, record.status_of(error))
+
+        return handle
+
+    def _stream(self, method: str, call: Callable[[Any, Context], AsyncIterator[Any]]) -> Any:
+        async def handle(request: Message, context: Context) -> AsyncIterator[Any]:
+            with _Call(method) as record:
+                try:
+                    self._enter(request, context, streams=True)
+                    try:
+                        async for response in call(request, context):
+                            yield response
+                    finally:
+                        self._in_hand[True] -= 1
+                except Exception as error:
+                    await _abort(context, record.status_of(error))
+
+        return handle
+
+    def _enter(self, request: Message, context: Context, *, streams: bool) -> None:
+        """Let a call in, and count it; raises what keeps it out."""
+        if self.draining:
+            raise Draining
+        if self._in_hand[streams] >= self._limits[streams]:
+            raise Overloaded("watches" if streams else "calls", self._limits[streams])
+        _workspace.set(_asked_workspace(context))
+        if violations := self._validator.collect_violations(request):
+            raise InvalidRequest.of([_problem(violation) for violation in violations])
+        self._in_hand[streams] += 1
+
+
+class _Call:
+    """One call's line in the access log."""
+
+    def __init__(self, method: str) -> None:
+        self._method, self._code, self._reason = method, "OK", ""
+        self._started = time.perf_counter()
+
+    def __enter__(self) -> _Call:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
+        if error is not None and not isinstance(error, grpc.aio.AbortError):
+            self._code = "CANCELLED"  # the caller went away, or its deadline passed
+        extra = {"reason": self._reason} if self._reason else {}
+        elapsed_ms = round(1000 * (time.perf_counter() - self._started), 2)
+        log.info("call", method=self._method, code=self._code, ms=elapsed_ms, workspace=_workspace.get(""), **extra)
+
+    def status_of(self, error: Exception) -> status_pb2.Status:
+        """The status for an error; what is not known is logged under an id and kept from the caller."""
+        self._code = failures.code_of(error).name
+        if isinstance(error, ClarionError):
+            self._reason = error.reason
+            return failures.status_of(error)
+        error_id = secrets.token_hex(8)
+        log.error("call_failed", method=self._method, error_id=error_id, exc_info=error)
+        self._reason = "INTERNAL"
+        return failures.internal(error_id)
+
+
+async def _abort(context: Context, status: status_pb2.Status) -> NoReturn:
+    await context.abort_with_status(rpc_status.to_status(status))
+    raise AssertionError("abort_with_status raises")
+
+
+def _asked_workspace(context: Context) -> str:
+    for name, value in context.invocation_metadata() or ():
+        if name == WORKSPACE_HEADER:
+            if isinstance(value, str) and _WORKSPACE.fullmatch(value):
+                return value
+            rule = "must be a lower-case letter, then letters, digits and hyphens, 63 at most"
+            raise InvalidRequest.of([FieldProblem(path=f"metadata.{WORKSPACE_HEADER}", description=rule)])
+    return DEFAULT_WORKSPACE
+
+
+def _problem(violation: protovalidate.Violation) -> FieldProblem:
+    return FieldProblem(path=_path(violation), description=violation.proto.message)
+
+
+def _path(violation: protovalidate.Violation) -> str:
+    """The violated field's path as a caller would write it: `recipients[3].addresses["sms"]`."""
+    path = ""
+    for element in violation.proto.field.elements if violation.proto.field else ():
+        path += f".{element.field_name}" if path else element.field_name
+        subscript = element.subscript
+        if subscript is not None:
+            path += f'["{subscript.value}"]' if isinstance(subscript.value, str) else f"[{subscript.value}]"
+    return path or "request"

@@ -1,0 +1,220 @@
+"""Triggers: may it run now, does everything fit, and then one step that makes it true."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from clarion_core.addresses import check_email
+from clarion_core.domain.campaign import Campaign, CampaignState
+from clarion_core.domain.context import ContextSchema
+from clarion_core.domain.errors import (
+    CampaignStateError,
+    ClarionError,
+    ConcurrentChange,
+    ContextInvalid,
+    FieldProblem,
+    RecipientsRefused,
+    RequestIdReused,
+    StoreFull,
+    TriggerNotFound,
+    TriggerStateError,
+)
+from clarion_core.domain.ids import derived_trigger_id, random_trigger_id, shard_of
+from clarion_core.domain.recipient import Recipient
+from clarion_core.domain.trigger import Refusal, Trigger, duplicate_user_ids, trigger_name
+from clarion_core.store.accepting import AcceptItem, Verdict
+from clarion_core.store.campaigns import RequestKey
+from clarion_core.store.records import Head, encode, encode_recipient, fingerprint, policy_code, refusal_rows
+from clarion_core.store.triggers import StoredTrigger, TriggerStore, accepted_trigger
+from clarion_server.catalogue import Catalogue, Known
+from clarion_server.commit import Committer
+from clarion_server.health import Readiness
+
+TRIES = 3  # a campaign that changes more often than that while a call runs is a conflict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TriggerRequest:
+    """A call to run a campaign, converted."""
+
+    workspace: str
+    campaign_id: str
+    recipients: Sequence[Recipient]
+    context: dict[str, object]
+    request_id: str
+    all_or_nothing: bool
+    validate_only: bool
+
+
+class Triggers:
+    """Creates, reads and cancels triggers. `committer_of` gives the committer of a shard and lane."""
+
+    def __init__(
+        self,
+        *,
+        store: TriggerStore,
+        catalogue: Catalogue,
+        committer_of: Callable[[int, str], Committer],
+        readiness: Readiness,
+        shards: int,
+    ) -> None:
+        self._store, self._catalogue, self._committer_of = store, catalogue, committer_of
+        self._readiness, self._shards = readiness, shards
+
+    async def create(self, request: TriggerRequest) -> tuple[Trigger, bool]:
+        """Accept a trigger; True where an earlier call had done so already.
+
+        What was answered to a request id is answered again, whatever the campaign looks like by now.
+        """
+        call = _Call(request, self._shards)
+        for attempt in range(TRIES):
+            try:
+                known = await self._catalogue.get(request.workspace, request.campaign_id, fresh=attempt > 0)
+                item, head = call.plan(known)
+                if self._readiness.is_full:
+                    raise StoreFull(self._readiness.used, self._readiness.limit)
+            except ClarionError:
+                if attempt == 0:
+                    continue  # what is known may be old: refuse on a fresh reading only
+                if earlier := await self._earlier(call):
+                    return earlier
+                raise
+            if request.validate_only:
+                return accepted_trigger("", head, item.count, 0), False
+            accepted = await self._committer_of(call.shard, item.lane).accept(item)
+            match accepted.verdict:
+                case Verdict.CREATED:
+                    return accepted_trigger(call.trigger_id, head, item.count, accepted.at_ms), False
+                case Verdict.REPLAYED | Verdict.REUSED:
+                    if earlier := await self._earlier(call):
+                        return earlier
+                case Verdict.GATE | Verdict.UNSTAGED:
+                    continue
+        raise ConcurrentChange(f"campaigns/{request.campaign_id}")
+
+    async def _earlier(self, call: _Call) -> tuple[Trigger, bool] | None:
+        """The first answer to the call's request id, if there was one."""
+        if not call.request.request_id or call.request.validate_only:
+            return None
+        stored = await self._store.get(call.trigger_id)
+        if stored is None:
+            return None
+        if stored.fingerprint != call.fingerprint:
+            raise RequestIdReused(call.request.request_id, stored.trigger.name)
+        return accepted_trigger(
+            call.trigger_id, stored.head, stored.trigger.counts.accepted, stored.trigger.create_ms
+        ), True
+
+    async def get(self, workspace: str, campaign_id: str, trigger_id: str) -> StoredTrigger:
+        """A trigger as it stands; `TriggerNotFound` also where it is another workspace's or campaign's."""
+        stored = await self._store.get(trigger_id)
+        if stored is None or stored.trigger.workspace != workspace or stored.trigger.campaign_id != campaign_id:
+            raise TriggerNotFound(trigger_name(campaign_id, trigger_id))
+        return stored
+
+    async def page(self, campaign: str, before: tuple[int, str] | None, limit: int) -> tuple[list[Trigger], bool]:
+        """Triggers of a campaign, the newest first, and whether there may be more."""
+        found = await self._store.page(campaign, before, limit)
+        return found, len(found) == limit
+
+    async def cancel(self, workspace: str, campaign_id: str, trigger_id: str, request_id: str) -> tuple[Trigger, bool]:
+        """Call a trigger off and read it again; True where an earlier call with the request id had done it."""
+        stored = await self.get(workspace, campaign_id, trigger_id)
+        request = RequestKey(
+            id=request_id or str(uuid.uuid4()), fingerprint=fingerprint(("cancel", workspace, trigger_id))
+        )
+        if request_id and await self._store.cancelled_by(trigger_id, workspace, request):
+            return stored.trigger, True
+        before = await self._store.cancel(trigger_id)
+        if before is None or before.is_final:
+            state = (before or stored.trigger.state).name
+            raise TriggerStateError(stored.trigger.name, action="cancel", state=state, allowed=["RUNNING", "PAUSED"])
+        await self._store.remember_cancel(trigger_id, workspace, request)
+        return (await self.get(workspace, campaign_id, trigger_id)).trigger, False
+
+
+class _Call:
+    """One CreateTrigger call: what does not depend on the campaign, worked out once."""
+
+    def __init__(self, request: TriggerRequest, shards: int) -> None:
+        self.request = request
+        self.rows = [encode_recipient(recipient) for recipient in request.recipients]
+        self.fingerprint = fingerprint((request.context, request.all_or_nothing), self.rows)
+        self.trigger_id = (
+            derived_trigger_id(request.workspace, request.campaign_id, request.request_id, shards)
+            if request.request_id
+            else random_trigger_id(shards, secrets.randbits)
+        )
+        self.shard = shard_of(self.trigger_id) or 0
+
+    def plan(self, known: Known) -> tuple[AcceptItem, Head]:
+        """What would be written, or the error that says why nothing is."""
+        campaign, request = known.campaign, self.request
+        if campaign.state is not CampaignState.LIVE:
+            raise CampaignStateError(
+                campaign.name, action="trigger", state=campaign.state.name, allowed=[CampaignState.LIVE.name]
+            )
+        if wrong := known.schema.problems(request.context, "context"):
+            raise ContextInvalid.of(wrong)
+        refusals = self._refusals(campaign, known.schema)
+        if refusals and (request.all_or_nothing or len(refusals) == len(request.recipients)):
+            raise RecipientsRefused.of([problem for refusal in refusals for problem in refusal.problems])
+        refused = {refusal.index for refusal in refusals}
+        rows = [row for index, row in enumerate(self.rows) if index not in refused]
+        head = Head(
+            workspace=request.workspace,
+            campaign_id=request.campaign_id,
+            revision=campaign.revision,
+            context=request.context,
+            refusals=refusal_rows(refusals),
+        )
+        definition = campaign.definition
+        item = AcceptItem(
+            trigger_id=self.trigger_id,
+            campaign=campaign.key,
+            revision=campaign.revision,
+            lane=definition.lane,
+            policy=policy_code(definition),
+            fingerprint=self.fingerprint,
+            head=encode(head),
+            count=len(rows),
+            rows=rows,
+        )
+        return item, head
+
+    def _refusals(self, campaign: Campaign, schema: ContextSchema) -> tuple[Refusal, ...]:
+        recipients = self.request.recipients
+        repeated = duplicate_user_ids([recipient.user_id for recipient in recipients])
+        refusals = []
+        for index, recipient in enumerate(recipients):
+            path = f"recipients[{index}]"
+            problems = recipient_problems(campaign, schema, self.request.context, recipient, path)
+            if index in repeated:
+                description = f"is the user id of recipients[{repeated[index]}] too"
+                problems.append(FieldProblem(path=f"{path}.user_id", description=description))
+            if problems:
+                refusals.append(Refusal(index=index, user_id=recipient.user_id, problems=tuple(problems)))
+        return tuple(refusals)
+
+
+def recipient_problems(
+    campaign: Campaign, schema: ContextSchema, shared: dict[str, object], recipient: Recipient, path: str
+) -> list[FieldProblem]:
+    """Everything that can be known to be wrong with a recipient before sending."""
+    problems = schema.problems(recipient.context, f"{path}.context") if recipient.context else []
+    problems += schema.missing(shared, recipient.context, f"{path}.context")
+    if campaign.definition.email:
+        address = recipient.addresses.get("email", "")
+        if not address:
+            problems.append(
+                FieldProblem(path=f"{path}.addresses.email", description="is required: the campaign sends an e-mail")
+            )
+        else:
+            try:
+                check_email(address)
+            except ValueError as error:
+                problems.append(FieldProblem(path=f"{path}.addresses.email", description=str(error)))
+    return problems

@@ -1,0 +1,49 @@
+"""JSON values between protobuf's Struct and Python: integral numbers become ints, so that they print as such."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from google.protobuf import struct_pb2
+
+
+def from_struct(struct: struct_pb2.Struct) -> dict[str, object]:
+    """A Struct as a dict."""
+    return {name: from_value(value) for name, value in struct.fields.items()}
+
+
+def from_value(value: struct_pb2.Value) -> object:
+    """A Value as Python's own. A number without a fraction is an int as long as a double is exact (2**53)."""
+    kind = value.WhichOneof("kind")
+    if kind == "string_value":
+        return value.string_value
+    if kind == "number_value":
+        number = value.number_value
+        return int(number) if number.is_integer() and abs(number) <= 2**53 else number
+    if kind == "bool_value":
+        return value.bool_value
+    if kind == "struct_value":
+        return from_struct(value.struct_value)
+    if kind == "list_value":
+        return [from_value(item) for item in value.list_value.values]
+    return None
+
+
+def to_value(value: object) -> struct_pb2.Value:
+    """The reverse of `from_value`."""
+    match value:
+        case None:
+            return struct_pb2.Value(null_value=struct_pb2.NULL_VALUE)
+        case bool():
+            return struct_pb2.Value(bool_value=value)
+        case int() | float():
+            return struct_pb2.Value(number_value=value)
+        case str():
+            return struct_pb2.Value(string_value=value)
+        case list():
+            return struct_pb2.Value(list_value=struct_pb2.ListValue(values=[to_value(item) for item in value]))
+        case Mapping():
+            fields = {str(name): to_value(item) for name, item in value.items()}
+            return struct_pb2.Value(struct_value=struct_pb2.Struct(fields=fields))
+        case _:
+            raise TypeError(f"{type(value).__name__} is no JSON value")

@@ -1,0 +1,96 @@
+"""The page that shows a mailbox: one file, nothing from elsewhere, safe with hostile messages.
+
+A message is data to the page, never markup: its parts travel as JSON in script elements that are not run, and its
+HTML is shown in a frame without scripts, forms, navigation or an origin, under a policy that loads nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import email.policy
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from email.parser import BytesParser
+from importlib.resources import files
+from pathlib import Path
+
+LONGEST_PART = 512 * 1024
+"""Characters of a part or of the raw message that the page shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A message as the page holds it, both parts JSON: what the list shows, and the rest, read when it is opened."""
+
+    summary: str
+    body: str
+
+
+def read_mail(path: Path) -> Mail:
+    """Read a message file. One that can't be taken apart is shown as it came."""
+    raw = path.read_bytes()
+    arrived = {"file": path.name, "time": datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat()}
+    source = {"raw": raw.decode(errors="replace")[:LONGEST_PART]}
+    try:
+        message = BytesParser(policy=email.policy.default).parsebytes(raw)
+        summary, body = _summary(message), _body(message)
+    except Exception as error:  # the parser meets hostile input, and its documentation bounds nothing
+        summary = {"from": "", "to": "", "subject": f"(can't be taken apart: {type(error).__name__})"}
+        body = {"html": "", "text": "", "headers": [], "attachments": []}
+    return Mail(summary=_inert_json(arrived | summary), body=_inert_json(body | source))
+
+
+def render_page(mails: Sequence[Mail], *, total: int) -> str:
+    """The page: `mails` in the order given, and how many there are in all."""
+    template = (files("clarion_stack") / "page.html").read_text(encoding="utf-8")
+    script = re.search(r"<script>(.*?)</script>", template, re.DOTALL)
+    assert script is not None
+    digest = base64.b64encode(hashlib.sha256(script[1].encode()).digest()).decode()
+    head, tail = template.replace("{script-sha256}", digest).split("{data}")
+    bodies = (f'<script type="application/json" id="m{at}">{mail.body}</script>\n' for at, mail in enumerate(mails))
+    summaries = ",".join(mail.summary for mail in mails)
+    index = f'<script type="application/json" id="index">{{"total":{total},"mails":[{summaries}]}}</script>\n'
+    return "".join([head, index, *bodies, tail])
+
+
+def _inert_json(value: object) -> str:
+    """JSON in ASCII in which no HTML parser finds a tag or a comment, and no script a line end."""
+    return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def _summary(message: EmailMessage) -> dict[str, str]:
+    return {
+        "from": _plain(message["From"] or ""),
+        "to": _plain(message["To"] or message["Delivered-To"] or ""),
+        "subject": _plain(message["Subject"] or ""),
+    }
+
+
+def _body(message: EmailMessage) -> dict[str, object]:
+    return {
+        "html": _part(message, "html"),
+        "text": _part(message, "plain"),
+        "headers": [[name, _plain(value)] for name, value in message.raw_items()],
+        "attachments": [_plain(part.get_filename() or part.get_content_type()) for part in message.iter_attachments()],
+    }
+
+
+def _part(message: EmailMessage, subtype: str) -> str:
+    part = message.get_body((subtype,))
+    if part is None or part.get_content_subtype() != subtype:
+        return ""
+    try:
+        content = str(part.get_content())
+    except (LookupError, ValueError):  # an unknown charset, a broken transfer encoding
+        content = part.as_bytes().decode(errors="replace")
+    return _plain(content[:LONGEST_PART])
+
+
+def _plain(value: object) -> str:
+    """Undecodable bytes come as surrogates, which no encoder of a page takes."""
+    return str(value).encode(errors="surrogateescape").decode(errors="replace")

@@ -1,0 +1,339 @@
+"""The SMTP client: what is said when, and what is made of the answers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from support.smtp_sink import Features, SmtpSink, wait_for_process
+
+from clarion_core.domain.delivery import Reason
+from clarion_core.domain.outcome import Ambiguous, Outcome, PermanentFailure, Sent, TransientFailure
+from clarion_core.settings import WorkerSettings
+from clarion_workers.channels.email import EmailChannel, from_settings
+from clarion_workers.channels.email.replies import Offers, parse_offers
+from clarion_workers.channels.email.session import stuffed
+
+from .conftest import config, email
+
+Open = Callable[..., EmailChannel]
+TESTS = Path(__file__).parents[1]
+
+
+def all_sent(outcomes: list[Outcome]) -> bool:
+    return all(isinstance(outcome, Sent) for outcome in outcomes)
+
+
+@pytest.mark.parametrize("pipelining", [True, False])
+async def test_one_connection_carries_many_messages(pipelining: bool, open_channel: Open) -> None:
+    async with SmtpSink(Features(pipelining=pipelining)) as sink:
+        outcomes = await open_channel(sink.port, connections=1).send([email(n) for n in range(50)])
+        assert all_sent(outcomes)
+        assert [m.message_id for m in sink.messages] == [f"00j4k-{n}@mail.example.com" for n in range(50)]
+        assert sink.connections == 1
+        assert bool(sink.early) is pipelining
+
+
+@pytest.mark.parametrize("pipelining", [True, False])
+async def test_a_refused_recipient_leaves_the_others_alone(pipelining: bool, open_channel: Open) -> None:
+    async with SmtpSink(Features(pipelining=pipelining)) as sink:
+        messages = [email(n, f"rcpt-550+{n}@example.com" if n % 3 == 0 else "") for n in range(12)]
+        outcomes = await open_channel(sink.port, connections=1).send(messages)
+        refused = [n for n, outcome in enumerate(outcomes) if isinstance(outcome, PermanentFailure)]
+        assert refused == [0, 3, 6, 9]
+        assert len(sink.messages) == 8
+        assert all(m.rcpt_to == [f"ada{m.message_id.split('@')[0][6:]}@example.com"] for m in sink.messages)
+        assert sink.connections == 1
+        assert bool(sink.early) is pipelining
+
+
+@pytest.mark.parametrize("pipelining", [True, False])
+@pytest.mark.parametrize(
+    ("stage", "code", "kind", "reason"),
+    [
+        ("mail", "451", TransientFailure, Reason.PROVIDER_DEFERRED),
+        ("mail", "550", PermanentFailure, Reason.MESSAGE_REFUSED),
+        ("mail", "530", TransientFailure, Reason.PROVIDER_CREDENTIALS),
+        ("rcpt", "450", TransientFailure, Reason.PROVIDER_DEFERRED),
+        ("rcpt", "550", PermanentFailure, Reason.RECIPIENT_REFUSED),
+        ("data", "451", TransientFailure, Reason.PROVIDER_DEFERRED),
+        ("data", "554", PermanentFailure, Reason.MESSAGE_REFUSED),
+        ("dot", "452", TransientFailure, Reason.PROVIDER_DEFERRED),
+        ("dot", "554", PermanentFailure, Reason.MESSAGE_REFUSED),
+    ],
+)
+async def test_each_refusal_has_its_outcome(  # noqa: PLR0913
+    pipelining: bool, stage: str, code: str, kind: type, reason: Reason, open_channel: Open
+) -> None:
+    async with SmtpSink(Features(pipelining=pipelining)) as sink:
+        sink.script(stage, f"{code} 5.0.0 because", nth=2)
+        first, second, third = await open_channel(sink.port, connections=1).send([email(n) for n in range(3)])
+        assert (type(second), getattr(second, "reason", None)) == (kind, reason)
+        assert getattr(second, "detail", "").startswith(f"{code} ")
+        assert all_sent([first, third])
+        assert [m.message_id[:7] for m in sink.messages if code[0] not in "45" or m] [-1] == "00j4k-2"
+        assert sink.connections == 1
+
+
+async def test_data_taken_without_a_recipient_gets_a_lone_dot(sink: SmtpSink, open_channel: Open) -> None:
+    sink.script("data", "354 whoever it is for")
+    channel = open_channel(sink.port, connections=1)
+    refused, taken = await channel.send([email(1, "rcpt-550+1@example.com"), email(2)])
+    assert isinstance(refused, PermanentFailure)
+    assert refused.reason is Reason.RECIPIENT_REFUSED
+    assert isinstance(taken, Sent)
+    assert len(sink.messages) == 1
+    assert sink.connections == 1
+
+
+@pytest.mark.parametrize("pipelining", [True, False])
+async def test_the_next_content_waits_for_the_reply_to_the_dot(pipelining: bool, open_channel: Open) -> None:
+    async with SmtpSink(Features(pipelining=pipelining)) as sink:
+        channel = open_channel(sink.port, connections=1)
+        sending = asyncio.create_task(channel.send([email(1, "dot-hang+1@example.com"), email(2)]))
+        await sink.wait_for(1)
+        sink.released.set()  # the connection breaks with the first message in doubt
+        first, second = await sending
+        assert isinstance(first, Ambiguous)
+        assert isinstance(second, Sent)
+        assert [m.message_id[:7] for m in sink.messages] == ["00j4k-1", "00j4k-2"]
+
+
+@pytest.mark.parametrize(
+    ("stage", "kind"),
+    [("mail", TransientFailure), ("rcpt", TransientFailure), ("data", TransientFailure), ("dot", TransientFailure)],
+)
+async def test_a_server_that_closes_with_421_is_transient(
+    stage: str, kind: type, sink: SmtpSink, open_channel: Open
+) -> None:
+    sink.script(stage, "421 4.3.2 going down")
+    [outcome] = await open_channel(sink.port).send([email()])
+    assert isinstance(outcome, kind)
+    assert getattr(outcome, "reason", None) is Reason.PROVIDER_DEFERRED
+    assert getattr(outcome, "detail", "").startswith("421 ")
+
+
+@pytest.mark.parametrize("action", ["421 4.7.0 enough for this connection", "drop"])
+async def test_a_server_that_tires_of_a_connection_costs_no_attempt(
+    action: str, sink: SmtpSink, open_channel: Open
+) -> None:
+    sink.script("mail", action, nth=3)
+    outcomes = await open_channel(sink.port, connections=1).send([email(n) for n in range(5)])
+    assert all_sent(outcomes)
+    assert sink.connections == 2
+    assert len(sink.messages) == 5
+
+
+async def test_a_kept_connection_closed_while_idle_costs_no_attempt(sink: SmtpSink, open_channel: Open) -> None:
+    channel = open_channel(sink.port, connections=1)
+    await channel.send([email(1)])
+    await sink.drop_all()
+    assert all_sent(await channel.send([email(2)]))
+    assert sink.connections == 2
+
+
+async def test_a_message_dropped_on_two_connections_is_not_tried_on_a_third(
+    sink: SmtpSink, open_channel: Open
+) -> None:
+    channel = open_channel(sink.port, connections=1)
+    await channel.send([email(1)])
+    sink.script("mail", "drop")
+    [outcome] = await channel.send([email(2)])
+    assert isinstance(outcome, TransientFailure)
+    assert outcome.reason is Reason.PROVIDER_UNREACHABLE
+    assert sink.connections == 2
+
+
+async def test_an_idle_connection_is_left_politely(sink: SmtpSink, open_channel: Open) -> None:
+    channel = open_channel(sink.port, idle_s=0.05)
+    await channel.send([email(1)])
+    await sink.wait_until_hanging_up()
+    assert sink.quits == 1
+    assert all_sent(await channel.send([email(2)]))
+
+
+async def test_closing_says_goodbye_on_every_connection(sink: SmtpSink, open_channel: Open) -> None:
+    channel = open_channel(sink.port, connections=4)
+    await channel.send([email(n) for n in range(40)])
+    await channel.close()
+    await sink.wait_until_hanging_up()
+    assert sink.quits == sink.connections == 4
+
+
+async def test_a_server_with_a_limit_of_connections_gets_all_on_fewer(sink: SmtpSink, open_channel: Open) -> None:
+    for number in (2, 3, 4):
+        sink.script("greeting", "421 4.7.0 too many connections", nth=number)
+    outcomes = await open_channel(sink.port, connections=4).send([email(n) for n in range(40)])
+    assert all_sent(outcomes)
+    assert len(sink.messages) == 40
+
+
+@pytest.mark.parametrize(
+    ("stage", "action", "reason"),
+    [
+        ("greeting", "554 5.7.1 not you", Reason.PROVIDER_UNREACHABLE),
+        ("greeting", "421 4.3.2 later", Reason.PROVIDER_DEFERRED),
+        ("greeting", "drop", Reason.PROVIDER_UNREACHABLE),
+        ("greeting", "hang", Reason.PROVIDER_UNREACHABLE),
+        ("greeting", "SSH-2.0-nothing to do with mail", Reason.PROVIDER_UNREACHABLE),
+        ("ehlo", "550 5.7.1 not you", Reason.PROVIDER_UNREACHABLE),
+        ("ehlo", "hang", Reason.PROVIDER_UNREACHABLE),
+    ],
+)
+async def test_no_handshake_is_transient_for_all_that_wait(
+    stage: str, action: str, reason: Reason, sink: SmtpSink, open_channel: Open
+) -> None:
+    sink.script(stage, action)
+    outcomes = await open_channel(sink.port, timeout_s=0.2).send([email(n) for n in range(10)])
+    assert [getattr(outcome, "reason", None) for outcome in outcomes] == [reason] * 10
+    assert {type(outcome) for outcome in outcomes} == {TransientFailure}
+
+
+async def test_a_server_from_before_ehlo_is_greeted_with_helo(open_channel: Open) -> None:
+    async with SmtpSink(Features(ehlo=False, pipelining=False)) as sink:
+        assert all_sent(await open_channel(sink.port).send([email(n) for n in range(3)]))
+        assert sink.commands["HELO"] >= 1
+        assert not sink.early
+
+
+async def test_an_address_beyond_ascii_goes_out_with_smtputf8(sink: SmtpSink, open_channel: Open) -> None:
+    assert all_sent(await open_channel(sink.port).send([email(1, "jürgen@bücher.example")]))
+    [message] = sink.messages
+    assert message.rcpt_to == ["jürgen@xn--bcher-kva.example"]
+    assert message.parameters == "BODY=8BITMIME SMTPUTF8"
+    assert "To: jürgen@xn--bcher-kva.example\r\n".encode() in message.content
+
+
+async def test_an_address_beyond_ascii_is_refused_where_the_server_can_not(open_channel: Open) -> None:
+    async with SmtpSink(Features(smtputf8=False)) as sink:
+        refused, sent = await open_channel(sink.port).send([email(1, "jürgen@example.com"), email(2, "a@bücher.example")])
+        assert isinstance(refused, PermanentFailure)
+        assert refused.reason is Reason.PROVIDER_UNSUPPORTED
+        assert isinstance(sent, Sent)
+        assert [m.rcpt_to for m in sink.messages] == [["a@xn--bcher-kva.example"]]
+
+
+async def test_a_message_above_the_servers_size_is_not_even_begun(open_channel: Open) -> None:
+    async with SmtpSink(Features(size=5_000)) as sink:
+        large, small = await open_channel(sink.port).send([email(1, text="x" * 80 * 80), email(2)])
+        assert isinstance(large, PermanentFailure)
+        assert large.reason is Reason.PROVIDER_UNSUPPORTED
+        assert isinstance(small, Sent)
+        assert sink.begun == 1
+        assert sink.messages[0].parameters == f"SIZE={len(sink.messages[0].content)}"
+
+
+async def test_an_address_that_can_not_be_carried_is_refused_and_the_others_go_on(
+    sink: SmtpSink, open_channel: Open
+) -> None:
+    refused, sent = await open_channel(sink.port).send([email(1, "a b@example.com"), email(2)])
+    assert isinstance(refused, PermanentFailure)
+    assert refused.reason is Reason.RECIPIENT_REFUSED
+    assert isinstance(sent, Sent)
+
+
+async def test_a_connection_lost_within_a_large_content_has_carried_no_dot(sink: SmtpSink, open_channel: Open) -> None:
+    channel = open_channel(sink.port)
+    to = "content-hang+1@example.com"  # the sink stops reading once its own buffer is full
+    sending = asyncio.create_task(channel.send([email(1, to, text="x" * 79 + "\n" * 900_000 + ("y" * 79 + "\n") * 2_000_000)]))
+    await sink.wait_for_command("DATA")
+    sink.released.set()
+    [outcome] = await sending
+    assert isinstance(outcome, TransientFailure)
+    assert outcome.reason is Reason.PROVIDER_UNREACHABLE
+
+
+@pytest.mark.parametrize("mechanisms", ["PLAIN LOGIN", "LOGIN", "=LOGIN"])
+async def test_credentials_are_given_on_loopback(mechanisms: str, open_channel: Open) -> None:
+    async with SmtpSink(Features(auth=mechanisms, user="clärion", password="söcret")) as sink:
+        channel = open_channel(sink.port, username="clärion", password="söcret")
+        assert all_sent(await channel.send([email()]))
+        assert sink.commands["AUTH"] == 1
+
+
+async def test_a_server_without_a_known_mechanism_is_a_matter_of_credentials(open_channel: Open) -> None:
+    async with SmtpSink(Features(auth="CRAM-MD5", user="clarion")) as sink:
+        [outcome] = await open_channel(sink.port, username="clarion", password="x").send([email()])
+        assert isinstance(outcome, TransientFailure)
+        assert outcome.reason is Reason.PROVIDER_CREDENTIALS
+        assert not sink.commands["AUTH"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"a\r\n.\r\nb", b"a\n.\nb", b"a\r.\rb", b"a\n.\r\nb", b"a\r\n.\nb", b"a\r.\r\nb", b".", b".\r\n", b"..\r\n.", b"\r", b"\n", b""],
+)
+def test_no_content_holds_an_end_of_its_own(content: bytes) -> None:
+    wire = stuffed(content)
+    assert wire.count(b"\r\n") == wire.count(b"\n") == wire.count(b"\r")
+    assert not [line for line in wire.split(b"\r\n") if line.startswith(b".") and not line.startswith(b"..")]
+    assert not wire or wire.endswith(b"\r\n")
+
+
+def test_offers_are_read_from_ehlo() -> None:
+    text = b"mx.example.com hello\nPIPELINING\nsize 1000\n8BITMIME\nauth PLAIN login\nAUTH=XOAUTH2\nSTARTTLS\nSMTPUTF8"
+    assert parse_offers(text) == Offers(
+        pipelining=True,
+        eight_bit=True,
+        smtputf8=True,
+        starttls=True,
+        size=1000,
+        auth=frozenset({"PLAIN", "LOGIN", "XOAUTH2"}),
+    )
+    assert parse_offers(b"mx.example.com\nSIZE") == Offers(size=0)
+    assert parse_offers(b"PIPELINING") == Offers()
+
+
+def test_the_configuration_follows_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = WorkerSettings(smtp_host="mx", smtp_port=2525, smtp_username="u", smtp_password=SecretStr("secret"))
+    made = from_settings(settings)
+    assert (made.host, made.port, made.username, made.password, made.connections) == ("mx", 2525, "u", "secret", 8)
+    assert "secret" not in repr(made)
+
+
+@pytest.fixture
+async def sink_process(tmp_path: Path) -> AsyncIterator[Callable[..., Coroutine[Any, Any, int]]]:
+    running: list[asyncio.subprocess.Process] = []
+
+    async def start(*arguments: str) -> int:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "support.smtp_sink", *arguments, cwd=TESTS, stdout=asyncio.subprocess.PIPE
+        )
+        running.append(process)
+        assert process.stdout
+        return int(json.loads(await process.stdout.readline())["port"])
+
+    yield start
+    for process in running:
+        process.terminate()
+        await process.communicate()
+
+
+async def test_the_sink_runs_as_a_process_and_keeps_a_log(
+    sink_process: Callable[..., Coroutine[Any, Any, int]], tmp_path: Path, open_channel: Open
+) -> None:
+    port = await sink_process("--log", str(tmp_path / "mail.jsonl"))
+    assert all_sent(await open_channel(port).send([email(n) for n in range(20)]))
+    assert (await wait_for_process(port, 20))[0] == 20
+    lines = [json.loads(line) for line in (tmp_path / "mail.jsonl").read_text().splitlines()]
+    assert {line["message_id"] for line in lines} == {f"00j4k-{n}@mail.example.com" for n in range(20)}
+
+
+async def test_the_fast_sink_counts(
+    sink_process: Callable[..., Coroutine[Any, Any, int]], open_channel: Open
+) -> None:
+    port = await sink_process("--fast")
+    waiting = asyncio.create_task(wait_for_process(port, 1_000))
+    assert all_sent(await open_channel(port).send([email(n) for n in range(1_000)]))
+    assert (await waiting)[0] == 1_000
+
+
+def test_a_wrong_authority_file_is_told_at_start(tmp_path: Path) -> None:
+    with pytest.raises(OSError):  # noqa: PT011
+        EmailChannel(config(25, security="tls", ca_file=tmp_path / "missing.pem"))

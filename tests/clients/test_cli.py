@@ -1,0 +1,295 @@
+"""The command line as people and scripts meet it: exit codes, JSON, tables, error blocks."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+
+import grpc
+import pytest
+
+from clarion.v1.campaign_pb2 import Campaign
+from clarion.v1.campaign_service_pb2 import (
+    DeleteCampaignResponse,
+    EmailMessage,
+    GetCampaignResponse,
+    ListCampaignsResponse,
+    PauseCampaignResponse,
+    PreviewCampaignResponse,
+)
+from clarion.v1.delivery_pb2 import Delivery
+from clarion.v1.delivery_service_pb2 import ListDeliveriesResponse
+from clarion.v1.trigger_pb2 import DeliveryCounts, RecipientRefusal, Trigger
+from clarion.v1.trigger_service_pb2 import (
+    CancelTriggerResponse,
+    CreateTriggerResponse,
+    DeliveryChange,
+    ListTriggersResponse,
+    WatchTriggerResponse,
+)
+from clients.conftest import Cli, command_line
+from clients.scripted_server import Failure, Script, Silence
+
+TRIGGER = "campaigns/order-confirmation/triggers/00j4k9x2m7q1c8v5b3n6"
+DELIVERY = f"{TRIGGER}/deliveries/00j4k9x2m7q1c8v5b3n6-17"
+CAMPAIGN = Campaign(
+    name="campaigns/order-confirmation",
+    display_name="Order confirmation",
+    category=Campaign.CATEGORY_TRANSACTIONAL,
+    state=Campaign.STATE_LIVE,
+    revision=3,
+)
+
+
+def watched(**counts: int) -> list[WatchTriggerResponse]:
+    moved = DeliveryChange(delivery=DELIVERY, state=Delivery.STATE_SENT, attempts=1)
+    change = WatchTriggerResponse.Change(
+        deliveries=[moved], counts=DeliveryCounts(**counts), state=Trigger.STATE_COMPLETED
+    )
+    return [
+        WatchTriggerResponse(snapshot=Trigger(name=TRIGGER, state=Trigger.STATE_RUNNING), resume_token="1"),
+        WatchTriggerResponse(heartbeat=WatchTriggerResponse.Heartbeat(), resume_token="1"),
+        WatchTriggerResponse(change=change, resume_token="2"),
+    ]
+
+
+async def test_a_list_is_a_table_with_short_names(script: Script, cli: Cli) -> None:
+    script.on("ListCampaigns", ListCampaignsResponse(campaigns=[CAMPAIGN]))
+    ended = await cli("campaigns", "list")
+    heading, row = ended.out.splitlines()
+    assert heading.split() == ["CAMPAIGN", "STATE", "CATEGORY", "REV", "UPDATED", "NAME"]
+    assert row.split() == ["order-confirmation", "LIVE", "transactional", "3", "Order", "confirmation"]
+    assert (ended.code, ended.err) == (0, "")
+
+
+async def test_a_list_is_one_json_array_with_the_contracts_names(script: Script, cli: Cli) -> None:
+    script.on(
+        "ListTriggers",
+        ListTriggersResponse(triggers=[Trigger(name=TRIGGER, counts=DeliveryCounts(accepted=2))], next_page_token="n"),
+        ListTriggersResponse(triggers=[Trigger(name=TRIGGER + "x")]),
+    )
+    ended = await cli("triggers", "list", "order-confirmation", "--output", "json")
+    assert [each["name"] for each in ended.json] == [TRIGGER, TRIGGER + "x"]
+    assert ended.json[0]["counts"]["accepted"] == "2"
+    assert ended.json[0]["counts"]["in_flight"] == "0"
+
+
+async def test_a_limit_ends_a_list_early(script: Script, cli: Cli) -> None:
+    page = ListDeliveriesResponse(deliveries=[Delivery(name=DELIVERY)] * 2, next_page_token="more")
+    script.on("ListDeliveries", page)
+    ended = await cli(
+        "deliveries", "list", TRIGGER, "--limit", "3", "--state", "sent", "--state", "failed", "-o", "json"
+    )
+    assert len(ended.json) == 3
+    request = script.requests("ListDeliveries")[0]
+    assert list(request.states) == [Delivery.STATE_SENT, Delivery.STATE_FAILED]
+
+
+async def test_ids_are_not_wrapped_or_coloured_in_a_pipe(script: Script, cli: Cli) -> None:
+    detail = "550 5.1.1 the mailbox does not exist here, " * 5
+    script.on("ListDeliveries", ListDeliveriesResponse(deliveries=[Delivery(name=DELIVERY, detail=detail)]))
+    ended = await cli("deliveries", "list", TRIGGER, COLUMNS="40", LINES="10")
+    assert "\x1b" not in ended.out
+    [row] = ended.out.splitlines()[1:]
+    assert row.startswith("00j4k9x2m7q1c8v5b3n6-17 ")
+    assert detail.strip() in row
+
+
+async def test_an_empty_list_is_said_beside_the_result(script: Script, cli: Cli) -> None:
+    script.on("ListCampaigns", ListCampaignsResponse())
+    assert (await cli("campaigns", "list")).err == "no campaigns\n"
+    assert (await cli("campaigns", "list", "-o", "json")).json == []
+
+
+async def test_server_and_workspace_are_options_of_every_command(script: Script, cli: Cli) -> None:
+    script.on("GetCampaign", GetCampaignResponse(campaign=CAMPAIGN))
+    ended = await cli(
+        *("campaigns", "get", "campaigns/order-confirmation", "-o", "json"),
+        *("--server", script.target, "--workspace", "shop", "--timeout", "3"),
+        CLARION_SERVER="127.0.0.1:1",
+    )
+    assert ended.json["state"] == "STATE_LIVE"
+    assert script.calls[0].metadata["x-clarion-workspace"] == "shop"
+    assert (script.calls[0].time_remaining_s or 0) < 4
+
+
+async def test_a_move_says_the_new_state(script: Script, cli: Cli) -> None:
+    script.on("PauseCampaign", PauseCampaignResponse(campaign=Campaign(name="campaigns/a-b", state=3)))
+    assert (await cli("campaigns", "pause", "a-b", "--etag", "e")).out == "a-b is PAUSED\n"
+    assert script.requests("PauseCampaign")[0].etag == "e"
+
+
+async def test_a_deleted_campaign_is_said(script: Script, cli: Cli) -> None:
+    script.on("DeleteCampaign", DeleteCampaignResponse())
+    assert (await cli("campaigns", "delete", "campaigns/a-b")).out == "a-b: deleted\n"
+
+
+async def test_a_cancelled_trigger_shows_its_account(script: Script, cli: Cli) -> None:
+    counts = DeliveryCounts(accepted=3, sent=1, cancelled=2)
+    script.on("CancelTrigger", CancelTriggerResponse(trigger=Trigger(name=TRIGGER, state=6, counts=counts)))
+    ended = await cli("triggers", "cancel", TRIGGER)
+    assert ended.out.endswith("is CANCELLED: accepted 3 · sent 1 · cancelled 2\n")
+
+
+async def test_a_preview_shows_the_mail(script: Script, cli: Cli) -> None:
+    email = EmailMessage(to="ana@example.com", subject="Hello Ana", text="Dear [b]Ana[/b]\n")
+    script.on("PreviewCampaign", PreviewCampaignResponse(email=email))
+    ended = await cli("campaigns", "preview", "welcome", "--to", "ana@example.com", "-c", "n=1")
+    assert "Hello Ana" in ended.out
+    assert "Dear [b]Ana[/b]" in ended.out
+
+
+async def test_a_trigger_takes_its_context_from_options_and_files(script: Script, cli: Cli, tmp_path: Path) -> None:
+    script.on("CreateTrigger", CreateTriggerResponse(trigger=Trigger(name=TRIGGER)))
+    (tmp_path / "all.json").write_text('{"order_id": "old", "items": [1]}')
+    (tmp_path / "place.json").write_text('{"city": "Porto"}')
+    options = [
+        f"@{tmp_path}/all.json",
+        "order_id=A-1",
+        "total=12.5",
+        "paid=true",
+        'ref="42"',
+        f"to=@{tmp_path}/place.json",
+    ]
+    arguments = [part for option in options for part in ("--context", option)]
+    ended = await cli("trigger", "order-confirmation", "--to", "ana@example.com", "--user-id", "7", *arguments)
+    [request] = script.requests("CreateTrigger")
+    assert dict(request.context.items()) | {"items": 0, "to": 0} == {
+        "order_id": "A-1", "total": 12.5, "paid": True, "ref": "42", "items": 0, "to": 0,
+    }  # fmt: skip
+    assert request.context["to"]["city"] == "Porto"
+    assert request.recipients[0].user_id == "7"
+    assert request.recipients[0].addresses["email"] == "ana@example.com"
+    assert ended.code == 0
+
+
+async def test_a_refused_recipient_is_exit_code_1(script: Script, cli: Cli) -> None:
+    refusal = RecipientRefusal(user_id="7")
+    refusal.violations.add(field="recipients[0].addresses.email", description="is no address")
+    script.on("CreateTrigger", CreateTriggerResponse(trigger=Trigger(name=TRIGGER, refusals=[refusal])))
+    ended = await cli("trigger", "welcome", "--to", "ana@")
+    assert ended.code == 1
+    assert "recipients[0].addresses.email: is no address" in ended.out
+
+
+async def test_a_watch_prints_moves_and_ends_with_the_account(script: Script, cli: Cli) -> None:
+    script.on("WatchTrigger", watched(accepted=1, sent=1))
+    ended = await cli("watch", "order-confirmation/00j4k9x2m7q1c8v5b3n6")
+    assert ended.code == 0
+    assert "00j4k9x2m7q1c8v5b3n6-17  SENT" in ended.out
+    assert ended.out.endswith("COMPLETED: accepted 1 · sent 1\n")
+    assert script.requests("WatchTrigger")[0].name == TRIGGER
+
+
+async def test_a_watch_is_json_lines_and_tells_failures_by_its_exit_code(script: Script, cli: Cli) -> None:
+    script.on("WatchTrigger", watched(accepted=2, sent=1, failed=1))
+    ended = await cli("watch", TRIGGER, "-o", "json")
+    first, second = [json.loads(line) for line in ended.out.splitlines()]
+    assert first["snapshot"]["state"] == "STATE_RUNNING"
+    assert second["change"]["counts"]["failed"] == "1"
+    assert ended.code == 1
+
+
+async def test_version_is_said(cli: Cli) -> None:
+    assert (await cli("version")).out.startswith("clarion ")
+    assert (await cli("version", "-o", "json")).json["contract"] == "clarion.v1"
+
+
+CODES: Mapping[int, Failure] = {
+    3: Failure(code=grpc.StatusCode.NOT_FOUND, reason="CAMPAIGN_NOT_FOUND"),
+    4: Failure(code=grpc.StatusCode.INVALID_ARGUMENT, reason="INVALID_REQUEST"),
+    5: Failure(code=grpc.StatusCode.FAILED_PRECONDITION, reason="CAMPAIGN_STATE"),
+    6: Failure(code=grpc.StatusCode.UNAVAILABLE, reason="STORE_UNAVAILABLE", retry_after_s=60),
+    70: Failure(code=grpc.StatusCode.INTERNAL, reason="INTERNAL", request_id="r-1"),
+}
+
+
+@pytest.mark.parametrize("code", CODES)
+async def test_an_error_is_one_block_on_stderr_and_its_exit_code(script: Script, cli: Cli, code: int) -> None:
+    script.on("GetCampaign", CODES[code])
+    ended = await cli("campaigns", "get", "welcome")
+    assert ended.code == code
+    assert ended.out == ""
+    assert ended.err.startswith(f"error: no ({CODES[code].reason})\n")
+    assert "Traceback" not in ended.err
+
+
+async def test_an_error_says_where_and_what_to_do(script: Script, cli: Cli) -> None:
+    script.on(
+        "CreateTrigger",
+        Failure(
+            code=grpc.StatusCode.INVALID_ARGUMENT,
+            reason="CONTEXT_INVALID",
+            message="the context does not fit",
+            violations=[("context.total", "must be a number, is a string")],
+        ),
+    )
+    ended = await cli("trigger", "welcome", "--to", "ana@example.com", "-c", "total=much")
+    assert ended.err.splitlines() == [
+        "error: the context does not fit (CONTEXT_INVALID)",
+        "  where  context.total: must be a number, is a string",
+        "  to do  give what the campaign declares; `clarion campaigns get` lists it",
+    ]
+
+
+async def test_a_defect_names_the_id_in_the_log(script: Script, cli: Cli) -> None:
+    script.on("GetCampaign", CODES[70])
+    assert "  log id r-1\n" in (await cli("campaigns", "get", "welcome")).err
+
+
+async def test_a_server_that_is_not_there_is_said_with_its_address(cli: Cli) -> None:
+    ended = await cli("campaigns", "list", "--server", "127.0.0.1:1", "--timeout", "0.5")
+    assert ended.code == 6
+    assert "  server 127.0.0.1:1\n" in ended.err
+    assert "see whether clarion-server runs there" in ended.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["trigger", "welcome"],
+        ["trigger", "welcome", "--to", "ana@example.com", "--file", "x.jsonl"],
+        ["deliveries", "list", TRIGGER, "--state", "lost"],
+        ["campaigns", "list", "--output", "yaml"],
+        ["campains"],
+    ],
+)
+async def test_a_wrong_command_line_is_exit_code_2(cli: Cli, arguments: list[str]) -> None:
+    ended = await cli(*arguments)
+    assert ended.code == 2
+    assert ended.out == ""
+    assert "Traceback" not in ended.err
+
+
+async def test_unreadable_input_is_exit_code_4(cli: Cli, tmp_path: Path) -> None:
+    for context in ("novalue", f"@{tmp_path}/absent.json"):
+        ended = await cli("trigger", "welcome", "--to", "ana@example.com", "--context", context)
+        assert ended.code == 4
+        assert ended.err.startswith("error: ")
+
+
+async def test_the_exit_codes_are_in_the_help(cli: Cli) -> None:
+    help_text = (await cli("--help")).out
+    for code in (0, 1, 2, 3, 4, 5, 6, 70, 130):
+        assert f"\n  {code:>5}  " in help_text
+
+
+async def test_ctrl_c_ends_a_watch_and_says_how_to_go_on(script: Script, cli_environment: dict[str, str]) -> None:
+    script.on("WatchTrigger", [*watched(accepted=2, sent=1), Silence()])
+    process = await asyncio.create_subprocess_exec(
+        *command_line("watch", TRIGGER, "-o", "json"),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=cli_environment,
+    )
+    assert process.stdout is not None
+    await process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, err = await process.communicate()
+    assert process.returncode == 130
+    assert err.decode() == (
+        "interrupted; the trigger goes on; watch it again with: clarion watch order-confirmation/00j4k9x2m7q1c8v5b3n6\n"
+    )

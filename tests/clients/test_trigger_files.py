@@ -1,0 +1,161 @@
+"""`clarion trigger --file`: a trigger a line, safe to run again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from clarion.v1.trigger_pb2 import DeliveryCounts, Trigger
+from clarion.v1.trigger_service_pb2 import CreateTriggerRequest, CreateTriggerResponse, WatchTriggerResponse
+from clarion_client.cli import bulk
+from clients.conftest import Cli, command_line
+from clients.scripted_server import Failure, Script, Silence
+
+
+def order(number: int) -> dict[str, Any]:
+    person = {"user_id": str(number), "addresses": {"email": f"p{number}@example.com"}}
+    return {"recipients": [person], "context": {"order_id": f"A-{number}"}}
+
+
+def write(path: Path, lines: list[Any]) -> Path:
+    path.write_text("\n".join(each if isinstance(each, str) else json.dumps(each) for each in lines) + "\n")
+    return path
+
+
+def accept(request: CreateTriggerRequest) -> Any:
+    """As a server would: refuses orders without a number."""
+    if "order_id" not in request.context:
+        return Failure(
+            code=grpc.StatusCode.INVALID_ARGUMENT,
+            reason="RECIPIENTS_REFUSED",
+            violations=[("recipients[0].context.order_id", "is required")],
+        )
+    name = f"campaigns/welcome/triggers/{request.context['order_id'].lower()}"
+    counts = DeliveryCounts(accepted=len(request.recipients))
+    return CreateTriggerResponse(trigger=Trigger(name=name, counts=counts))
+
+
+async def test_every_line_is_a_trigger(script: Script, cli: Cli, tmp_path: Path) -> None:
+    script.on("CreateTrigger", accept)
+    path = write(tmp_path / "orders.jsonl", [*(order(n) for n in range(100)), ""])
+    ended = await cli("trigger", "welcome", "--file", path, "-o", "json")
+    assert ended.code == 0
+    assert (ended.json["lines"], ended.json["accepted"], ended.json["refused"]) == (100, 100, 0)
+    assert len(set(ended.json["triggers"])) == 100
+    sent = {request.context["order_id"] for request in script.requests("CreateTrigger")}
+    assert sent == {f"A-{n}" for n in range(100)}
+
+
+async def test_refusals_are_counted_and_grouped_by_reason(script: Script, cli: Cli, tmp_path: Path) -> None:
+    script.on("CreateTrigger", accept)
+    nameless = [order(n) | {"context": {}} for n in (1, 2)]
+    lines = [order(0), *nameless, "{not json", {"recipient": []}, order(3) | {"contxt": {}}]
+    ended = await cli("trigger", "welcome", "--file", write(tmp_path / "orders.jsonl", lines), "-o", "json")
+    assert ended.code == 1
+    assert (ended.json["accepted"], ended.json["refused"]) == (1, 5)
+    assert ended.json["reasons"][0] == {
+        "field": "context.order_id", "description": "is required", "count": 2, "first_line": 2,
+    }  # fmt: skip
+    others = {reason["first_line"]: reason["description"] for reason in ended.json["reasons"][1:]}
+    assert others[4].startswith("not JSON")
+    assert "recipients" in others[5]
+    assert "contxt" in others[6]
+
+
+async def test_people_see_progress_and_a_summary(script: Script, cli: Cli, tmp_path: Path) -> None:
+    script.on("CreateTrigger", accept)
+    lines = [*(order(n) for n in range(20)), order(1) | {"context": {}}]
+    ended = await cli("trigger", "welcome", "--file", write(tmp_path / "orders.jsonl", lines))
+    assert "of 21 lines" in ended.err
+    assert [line.split() for line in ended.out.splitlines()] == [
+        ["lines", "21"],
+        ["accepted", "20"],
+        ["refused", "1"],
+        ["COUNT", "FIRST", "LINE", "FIELD", "REASON"],
+        ["1", "21", "context.order_id", "is", "required"],
+    ]
+
+
+async def test_running_the_same_file_again_repeats_the_request_ids(script: Script, cli: Cli, tmp_path: Path) -> None:
+    script.on("CreateTrigger", accept)
+    path = write(tmp_path / "orders.jsonl", [order(1), order(2)])
+    for more in ([], [], ["--again"]):
+        await cli("trigger", "welcome", "--file", path, *more)
+    ids = [request.request_id for request in script.requests("CreateTrigger")]
+    assert set(ids[:2]) == set(ids[2:4])
+    assert len(set(ids)) == 4
+
+
+def test_a_request_id_depends_on_file_line_and_content(tmp_path: Path) -> None:
+    first = bulk.request_id(tmp_path / "a", 1, "x")
+    assert first == bulk.request_id(tmp_path / "b" / ".." / "a", 1, "x")
+    others = {bulk.request_id(tmp_path / "b", 1, "x"), bulk.request_id(tmp_path / "a", 2, "x")}
+    assert first not in others | {bulk.request_id(tmp_path / "a", 1, "y")}
+
+
+async def test_watch_adds_up_what_became_of_every_recipient(script: Script, cli: Cli, tmp_path: Path) -> None:
+    script.on("CreateTrigger", accept)
+    done = Trigger(counts=DeliveryCounts(accepted=1, sent=1), state=Trigger.STATE_COMPLETED)
+    lost = Trigger(counts=DeliveryCounts(accepted=1, failed=1), state=Trigger.STATE_COMPLETED)
+    script.on("WatchTrigger", [WatchTriggerResponse(snapshot=lost)], [WatchTriggerResponse(snapshot=done)])
+    path = write(tmp_path / "orders.jsonl", [order(n) for n in range(5)])
+    ended = await cli("trigger", "welcome", "--file", path, "--watch", "-o", "json")
+    assert ended.code == 1
+    assert {name: ended.json["counts"][name] for name in ("accepted", "sent", "failed")} == {
+        "accepted": "5", "sent": "4", "failed": "1",
+    }  # fmt: skip
+
+
+async def test_a_paused_campaign_ends_the_run_at_once(script: Script, cli: Cli, tmp_path: Path) -> None:
+    script.on("CreateTrigger", Failure(code=grpc.StatusCode.FAILED_PRECONDITION, reason="CAMPAIGN_STATE"))
+    path = write(tmp_path / "orders.jsonl", [order(n) for n in range(200)])
+    ended = await cli("trigger", "welcome", "--file", path)
+    assert ended.code == 5
+    assert "0 of 200 lines were sent before this" in ended.err
+    assert len(script.calls) <= bulk.CONCURRENCY
+
+
+async def test_ctrl_c_says_that_the_same_command_goes_on(
+    script: Script, cli_environment: dict[str, str], tmp_path: Path
+) -> None:
+    script.on("CreateTrigger", Silence())
+    path = write(tmp_path / "orders.jsonl", [order(n) for n in range(50)])
+    process = await asyncio.create_subprocess_exec(
+        *command_line("trigger", "welcome", "--file", path),
+        stderr=asyncio.subprocess.PIPE,
+        env=cli_environment,
+    )
+    await script.called("CreateTrigger", bulk.CONCURRENCY)
+    process.send_signal(signal.SIGINT)
+    _, err = await process.communicate()
+    assert process.returncode == 130
+    assert "0 of 50 lines" in err.decode()
+    assert "run the same command to go on" in err.decode()
+    assert "Traceback" not in err.decode()
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", None])
+async def test_an_unreadable_file_is_exit_code_4(cli: Cli, tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "orders.jsonl"
+    if content is not None:
+        path.write_bytes(content)
+    ended = await cli("trigger", "welcome", "--file", path)
+    assert ended.code == 4
+    assert str(path) in ended.err
+
+
+async def test_a_trigger_that_vanishes_while_watched_is_an_error_block(
+    script: Script, cli: Cli, tmp_path: Path
+) -> None:
+    script.on("CreateTrigger", accept)
+    script.on("WatchTrigger", Failure(code=grpc.StatusCode.NOT_FOUND, reason="TRIGGER_NOT_FOUND"))
+    path = write(tmp_path / "orders.jsonl", [order(n) for n in range(3)])
+    ended = await cli("trigger", "welcome", "--file", path, "--watch")
+    assert ended.code == 3
+    assert "error: no (TRIGGER_NOT_FOUND)" in ended.err

@@ -1,0 +1,48 @@
+"""What every floor of the tests stands on: one real store a session, emptied for each test, and what runs on it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from clarion_core.store.connection import connect
+from clarion_core.store.store import Store
+from clarion_stack.redis import RedisServer
+from support.clarion import Clarion
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in os.environ:
+        if name.startswith("CLARION_") and not name.startswith("CLARION_TEST_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A Redis of the session; CLARION_TEST_REDIS_SERVER chooses the program."""
+    chosen = os.environ.get("CLARION_TEST_REDIS_SERVER")
+    server = RedisServer(tmp_path_factory.mktemp("redis"), Path(chosen) if chosen else None)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+async def store(redis_server: RedisServer) -> AsyncIterator[Store]:
+    """The session's store, empty, with the functions loaded."""
+    store = Store(connect(redis_server.url))
+    await store.command("FLUSHALL")
+    await store.load()
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+async def clarion(store: Store, redis_server: RedisServer) -> AsyncIterator[Clarion]:
+    """A server and what a test adds to it, in this process, on real ports; stopped at the end."""
+    async with Clarion(redis_server.url) as running:
+        yield running

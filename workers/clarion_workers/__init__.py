@@ -1,0 +1,1 @@
+"""The post room: takes batches from the queue, renders, hands over, records."""

@@ -1,0 +1,31 @@
+"""`clarion-worker`: takes batches from the queue and sends them."""
+
+from __future__ import annotations
+
+import sys
+
+import uvloop
+
+from clarion_core import logs
+from clarion_core.settings import WorkerSettings, load
+from clarion_core.store.promises import StoreMismatch
+from clarion_workers.app import PostRoom
+
+
+def main() -> None:
+    """Run a worker until it is told to stop. Exit code 2: the settings or the store don't fit."""
+    settings = load(WorkerSettings)
+    logs.configure(settings, process="worker")
+    try:
+        uvloop.run(_run(settings))
+    except StoreMismatch as error:
+        sys.stderr.write(f"clarion-worker: {error.message}\n")
+        raise SystemExit(2) from None
+
+
+async def _run(settings: WorkerSettings) -> None:
+    await PostRoom(settings).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,26 @@
+"""How messages leave: one small interface, one module a channel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
+
+from clarion_core.domain.outcome import Outcome
+
+MessageT_contra = TypeVar("MessageT_contra", contravariant=True)
+
+
+class Channel(Protocol[MessageT_contra]):
+    """A way to hand messages over. Every channel passes the conformance suite in tests/channels."""
+
+    async def send(self, messages: Sequence[MessageT_contra]) -> list[Outcome]:
+        """Hand the messages over and report one outcome each, in order.
+
+        Never raises for what a message, a provider or the network does: that is an outcome. Cancelled, it ends at
+        once and the caller takes every message of the call as ambiguous. All waits are bounded.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of kept connections; nothing is being sent when it is called."""
+        ...

@@ -1,0 +1,92 @@
+"""From a claimed delivery to a message that can be handed over: context resolved, rendered, addressed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from clarion_core.content.renderer import Renderer
+from clarion_core.content.types import RenderedEmail, RenderFailure, RenderRequest
+from clarion_core.domain.campaign import Definition
+from clarion_core.domain.delivery import DeliveryState, Reason
+from clarion_core.domain.retry import Conclusion, clip
+from clarion_core.store.batches import Claim
+from clarion_core.store.triggers import StoredDelivery
+from clarion_workers.channels.email import EmailMessage
+from clarion_workers.revisions import Revisions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """A delivery and its message."""
+
+    delivery: StoredDelivery
+    message: EmailMessage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unready:
+    """A delivery that can't become a message, and why it ends."""
+
+    delivery: StoredDelivery
+    conclusion: Conclusion
+
+
+class Composer:
+    """Makes the messages of a batch."""
+
+    def __init__(self, revisions: Revisions, renderer: Renderer) -> None:
+        self._revisions, self._renderer = revisions, renderer
+
+    async def definition(self, claim: Claim) -> Definition:
+        """What the batch's campaign revision says; an empty one where its lifetime is over."""
+        found = await self._revisions.get(claim.campaign, claim.revision)
+        return found[0].definition if found else Definition()
+
+    async def compose(self, claim: Claim, deliveries: Sequence[StoredDelivery]) -> list[Ready | Unready]:
+        """Render the deliveries, in order. One that fails leaves the others alone."""
+        found = await self._revisions.get(claim.campaign, claim.revision)
+        if found is None:
+            gone = _failed(Reason.INTERNAL, f"revision {claim.revision} of the campaign is no longer kept")
+            return [Unready(delivery=delivery, conclusion=gone) for delivery in deliveries]
+        revision, schema = found
+        bases = {trigger: schema.base(head.context) for trigger, head in claim.heads.items()}
+        requests = [
+            RenderRequest(
+                recipient=delivery.recipient,
+                context=schema.resolve(bases[delivery.trigger_id], delivery.recipient.context),
+            )
+            for delivery in deliveries
+        ]
+        rendered = await self._renderer.render(revision, requests)
+        now_s = time.time()
+        return [
+            _addressed(revision.definition, delivery, result, now_s)
+            for delivery, result in zip(deliveries, rendered, strict=True)
+        ]
+
+
+def _addressed(
+    definition: Definition, delivery: StoredDelivery, result: RenderedEmail | RenderFailure, now_s: float
+) -> Ready | Unready:
+    if isinstance(result, RenderFailure):
+        return Unready(delivery=delivery, conclusion=_failed(Reason.RENDER_FAILED, result.detail))
+    assert definition.email is not None
+    return Ready(
+        delivery=delivery,
+        message=EmailMessage(
+            delivery_id=delivery.id,
+            sender=definition.email.sender,
+            reply_to=definition.email.reply_to,
+            to_address=delivery.recipient.addresses["email"],
+            subject=result.subject,
+            html=result.html,
+            text=result.text,
+            date_s=now_s,
+        ),
+    )
+
+
+def _failed(reason: Reason, detail: str) -> Conclusion:
+    return Conclusion(state=DeliveryState.FAILED, reason=reason, detail=clip(detail))

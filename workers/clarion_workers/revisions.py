@@ -1,0 +1,38 @@
+"""Campaign revisions, read once and kept: what a batch renders with."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from clarion_core.content.types import Revision
+from clarion_core.domain.context import ContextSchema
+from clarion_core.store.campaigns import CampaignStore
+
+KEPT = 200
+
+
+class Revisions:
+    """The revisions used last, at most 200; a revision never changes, so none is ever read twice for freshness."""
+
+    def __init__(self, campaigns: CampaignStore) -> None:
+        self._campaigns = campaigns
+        self._kept: OrderedDict[tuple[str, int], tuple[Revision, ContextSchema]] = OrderedDict()
+
+    async def get(self, campaign: str, revision: int) -> tuple[Revision, ContextSchema] | None:
+        """A revision and the schema of its context; None where its lifetime is over."""
+        known = self._kept.get((campaign, revision))
+        if known:
+            self._kept.move_to_end((campaign, revision))
+            return known
+        definition = await self._campaigns.definition(campaign, revision)
+        if definition is None:
+            return None
+        campaign_id = campaign.partition("/")[2]
+        found = (
+            Revision(key=f"{campaign}:{revision}", campaign_id=campaign_id, definition=definition),
+            ContextSchema(definition.context),
+        )
+        self._kept[campaign, revision] = found
+        if len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
+        return found
