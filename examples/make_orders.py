@@ -1,6 +1,6 @@
-"""Makes the example input: `orders.jsonl`, 544 orders of an imaginary shop, and `order.json`, one of them.
+"""Makes the example input: `orders.jsonl`, 544 orders of an imaginary shop, `order.json`, one of them, and its context.
 
-    python examples/make_orders.py            # writes both files beside this one
+    python examples/make_orders.py            # writes the files beside this one
     python examples/make_orders.py --check    # exit code 1 if they are not what this program makes
 
 The same files come out every time. A line is what `clarion trigger --file` takes: one recipient and the context of the
@@ -180,6 +180,7 @@ def files() -> dict[Path, str]:
     return {
         HERE / "orders.jsonl": "".join(json.dumps(order, ensure_ascii=False) + "\n" for order in made),
         HERE / "order.json": json.dumps(single, ensure_ascii=False, indent=2) + "\n",
+        HERE / "context.json": json.dumps(single["context"], ensure_ascii=False, indent=2) + "\n",
     }
 
 

@@ -9,7 +9,6 @@ import grpc
 
 from clarion.v1 import campaign_service_pb2 as pb
 from clarion.v1 import campaign_service_pb2_grpc
-from clarion_core.addresses import parse_mailbox
 from clarion_core.domain.campaign import Action
 from clarion_server.campaigning import Campaigns, Guard
 from clarion_server.convert_campaign import changed, from_campaign, mask_of, to_definition
@@ -108,7 +107,7 @@ class CampaignService(campaign_service_pb2_grpc.CampaignServiceServicer):
             subject=rendered.subject,
             html=rendered.html,
             text=rendered.text,
-            **{"from": str(parse_mailbox(campaign.definition.email.sender))},
+            **{"from": campaign.definition.email.sender},
         )
         return pb.PreviewCampaignResponse(email=email, revision=campaign.revision)
 

@@ -22,9 +22,10 @@ PAGE_HOLDS = 2_000
 class Mailbox:
     """The messages in a directory. Several processes may deliver into one: what the page shows is what is there."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, page_holds: int = PAGE_HOLDS) -> None:
         self.directory = directory.absolute()
         self.page = self.directory / "index.html"
+        self._page_holds = page_holds
         self._known: dict[str, Mail] = {}
         self._refreshing = threading.Lock()
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -56,7 +57,7 @@ class Mailbox:
         """Bring the page up to date with the directory. It is replaced in one step, and only if something changed."""
         with self._refreshing:
             files = self.files()
-            newest = files[-PAGE_HOLDS:]
+            newest = files[-self._page_holds :]
             if [path.name for path in newest] == list(self._known) and self.page.exists():
                 return
             self._known = dict(self._readable(newest))

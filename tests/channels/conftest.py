@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +57,8 @@ class EmailProvider:
     }
     LARGE = 2_000_000
 
-    def __init__(self, sink: SmtpSink, ca: trustme.CA, directory: Path) -> None:
-        self.sink, self._ca, self._directory = sink, ca, directory
+    def __init__(self, sink: SmtpSink) -> None:
+        self.sink = sink
         self.channels: list[EmailChannel] = []
 
     def channel(self, **changes: Any) -> Channel[EmailMessage]:
@@ -90,8 +91,6 @@ class EmailProvider:
 
 
 def closed_port() -> int:
-    import socket
-
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         return int(held.getsockname()[1])
@@ -136,15 +135,11 @@ async def open_channel() -> AsyncIterator[Callable[..., EmailChannel]]:
 
 
 @pytest.fixture(params=["email"])
-async def provider(ca: trustme.CA, server_tls: ssl.SSLContext, tmp_path: Path) -> AsyncIterator[EmailProvider]:
+async def provider(server_tls: ssl.SSLContext) -> AsyncIterator[EmailProvider]:
     features = Features(starttls=True, auth="PLAIN LOGIN", user="", password="right")
     async with SmtpSink(features, tls=server_tls) as running:
-        made = EmailProvider(running, ca, tmp_path)
+        made = EmailProvider(running)
         yield made
         for channel in made.channels:
             await channel.close()
 
-
-@pytest.fixture
-def silence() -> Iterator[None]:
-    yield

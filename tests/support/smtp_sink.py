@@ -275,7 +275,7 @@ class _Dialogue:
         f = self._sink.features
         offers = ["sink", *(["PIPELINING"] * f.pipelining), *(["8BITMIME"] * f.eight_bit)]
         offers += [*(["SMTPUTF8"] * f.smtputf8), *([f"SIZE {f.size}"] if f.size else [])]
-        offers += [*(["STARTTLS"] if f.starttls and not self._secured else []), *([f"AUTH {f.auth}"] if f.auth else [])]
+        offers += [*(["STARTTLS"] if f.starttls and not self._secured else []), *([f"AUTH {f.auth}".replace(" =", "=")] if f.auth else [])]
         lines = [f"250{' ' if offer is offers[-1] else '-'}{offer}" for offer in offers]
         await self._stage("ehlo", "\r\n".join(lines) if f.ehlo else "502 5.5.1 no such command")
 

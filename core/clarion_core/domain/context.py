@@ -80,7 +80,7 @@ def wrong_type(field: ContextField, value: object) -> str:
             fits = isinstance(value, dict)
         case FieldType.DATE_TIME:
             return _wrong_date_time(value)
-    return "" if fits else f"must be a {field.type}, is a {kind_of(value)}"
+    return "" if fits else f"must be {_a(field.type)}, is {_a(kind_of(value))}"
 
 
 def declaration_problems(fields: Iterable[ContextField], path: str) -> list[FieldProblem]:
@@ -117,9 +117,13 @@ def kind_of(value: object) -> str:
             return "object"
 
 
+def _a(kind: str) -> str:
+    return f"an {kind}" if kind == "object" else kind if kind == "null" else f"a {kind}"
+
+
 def _wrong_date_time(value: object) -> str:
     if not isinstance(value, str):
-        return f"must be a date-time like 2026-11-24T08:00:00Z, is a {kind_of(value)}"
+        return f"must be a date-time like 2026-11-24T08:00:00Z, is {_a(kind_of(value))}"
     try:
         parsed = datetime.fromisoformat(value)
     except ValueError:
