@@ -12,6 +12,7 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, cast
 
 from arq.connections import ArqRedis
@@ -84,11 +85,11 @@ class LaneWorker(Worker):
         self._free.set()
 
     async def main(self) -> None:
-        """Run until cancelled. A store that is away is waited for."""
+        """Run until drained or cancelled. A store that is away is waited for."""
         waker = asyncio.create_task(self._take_tokens())
         away = False
         try:
-            while True:
+            while self.allow_pick_jobs:
                 try:
                     await self._poll_iteration()
                     pause_s = await self._next_due_s()
@@ -114,21 +115,22 @@ class LaneWorker(Worker):
             raise
 
     def drain(self) -> None:
-        """Start nothing new."""
+        """Start nothing new; what runs goes on."""
         self.allow_pick_jobs = False
         self._free.clear()
+        if self.main_task:
+            self.main_task.cancel()  # it may be about to start one
 
     async def _wait(self, seconds: float) -> None:
         if self.job_counter < self.max_jobs and self.allow_pick_jobs:
             self._free.set()
         else:
             self._free.clear()
-        try:
-            await asyncio.wait_for(self._ready.wait(), seconds)
-        except TimeoutError:
-            return
-        finally:
-            self._ready.clear()
+        # Not `wait_for`: in Python 3.11 it loses a cancellation that meets the end of what it waits for.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._ready.wait()
+        self._ready.clear()
 
     async def _next_due_s(self) -> float:
         if self.job_counter >= self.max_jobs:
@@ -140,7 +142,7 @@ class LaneWorker(Worker):
         return min(POLL_S, max(0.005, due_s))
 
     async def _take_tokens(self) -> None:
-        while True:
+        while self.allow_pick_jobs:
             await self._free.wait()
             try:
                 token = await self._blocking.blpop([self._wake_key], timeout=POLL_S)

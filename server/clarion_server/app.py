@@ -35,11 +35,11 @@ from clarion_server.campaigning import Campaigns
 from clarion_server.catalogue import Catalogue
 from clarion_server.commit import Committer
 from clarion_server.delivery_service import DeliveryService
-from clarion_server.edge import Edge
+from clarion_server.edge import MAX_REQUEST, Edge
 from clarion_server.health import Readiness
 from clarion_server.trigger_service import TriggerService
 from clarion_server.triggering import Triggers
-from clarion_server.watch import Watches
+from clarion_server.watch import HEARTBEAT_S, Watches
 
 SERVICES = tuple(
     module.DESCRIPTOR.services_by_name[name].full_name
@@ -49,7 +49,6 @@ SERVICES = tuple(
         (delivery_service_pb2, "DeliveryService"),
     )
 )
-MAX_MESSAGE = 4 << 20
 _STORE_RETRY_S = 0.5
 
 log = logs.get(__name__)
@@ -58,13 +57,13 @@ log = logs.get(__name__)
 class Server:
     """A gRPC server with everything it stands on."""
 
-    def __init__(self, settings: ServerSettings) -> None:
+    def __init__(self, settings: ServerSettings, *, heartbeat_s: float = HEARTBEAT_S) -> None:
         self._settings = settings
         self._store = Store(connect(settings.redis_url))
         self._blocking = Store(connect_blocking(settings.redis_url))
         self._readiness = Readiness(self._store, SERVICES)
         self._edge = Edge(max_calls=settings.max_calls, max_watches=settings.max_watches)
-        self._watches = Watches(EventStore(self._store, self._blocking), settings.shards)
+        self._watches = Watches(EventStore(self._store, self._blocking), settings.shards, heartbeat_s)
         accepting = AcceptStore(self._store)
         lanes = [category.value for category in Category]
         self._committers = {
@@ -77,13 +76,16 @@ class Server:
         self.port = 0
 
     async def start(self) -> None:
-        """Serve; ready as soon as the store is. `StoreMismatch` if the store can't be used."""
+        """Answer, UNAVAILABLE at first, and take calls as soon as the store is there. `StoreMismatch` if it can't be
+        used.
+        """
         self._server = self._build()
         await self._readiness.start()
         self.port = self._server.add_insecure_port(self._settings.listen)
-        await self._greet_store()
         await self._server.start()
+        await self._greet_store()
         self._spawn(self._readiness.run(), self._watches.run(), *(c.run() for c in self._committers.values()))
+        self._edge.open = True
         host = self._settings.listen.rpartition(":")[0]
         if not _is_loopback(host):
             log.warning(
@@ -102,12 +104,14 @@ class Server:
         starting = asyncio.create_task(self.start())
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)
-        if starting.done():
-            starting.result()
-            await asyncio.wait([stopping, *self._tasks], return_when=asyncio.FIRST_COMPLETED)
-        for task in (starting, stopping):
-            task.cancel()
-        await self.stop()
+        try:
+            if starting.done():
+                starting.result()
+                await asyncio.wait([stopping, *self._tasks], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (starting, stopping):
+                task.cancel()
+            await self.stop()
 
     async def stop(self) -> None:
         """Refuse what is new, let calls in hand finish for a while, end watches so that they resume elsewhere; once."""
@@ -161,6 +165,7 @@ class Server:
             try:
                 found = await promises.check(self._store, self._settings.shards)
                 await self._store.load()
+                await self._watches.start()
                 await self._readiness.check()
                 break
             except StoreUnavailable:
@@ -186,8 +191,8 @@ class Server:
 
 def _options(settings: ServerSettings) -> list[tuple[str, int]]:
     return [
-        # A little above the contract's 4 MiB, so that the limit is ours to explain and not the transport's.
-        ("grpc.max_receive_message_length", MAX_MESSAGE + (64 << 10)),
+        # Above the contract's 4 MiB, so that the limit is ours to explain and not the transport's.
+        ("grpc.max_receive_message_length", 2 * MAX_REQUEST),
         # The default of 1,000 answers a burst with CANCELLED, which no retry policy repeats.
         ("grpc.server.max_pending_requests", 2 * settings.max_calls + 10_000),
         ("grpc.server.max_pending_requests_hard_limit", 4 * settings.max_calls + 20_000),

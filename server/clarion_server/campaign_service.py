@@ -15,7 +15,7 @@ from clarion_server.convert_campaign import changed, from_campaign, mask_of, to_
 from clarion_server.convert_trigger import to_recipient
 from clarion_server.edge import workspace
 from clarion_server.names import campaign_id
-from clarion_server.paging import make_token, page_size, read_token
+from clarion_server.paging import fitting, make_token, page_size, read_token
 from clarion_server.values import from_struct
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -54,15 +54,17 @@ class CampaignService(campaign_service_pb2_grpc.CampaignServiceServicer):
     async def ListCampaigns(self, request: pb.ListCampaignsRequest, _: Context) -> pb.ListCampaignsResponse:
         """Page through the workspace's campaigns."""
         bound = ("campaigns", workspace())
-        position = read_token(request.page_token, *bound)
+        position = read_token(request.page_token, tuple[str], *bound)
         size = page_size(request.page_size)
-        found = await self._campaigns.page(workspace(), str(position[0]) if position else "", size)
-        token = make_token([found[-1].id], *bound) if len(found) == size else ""
-        return pb.ListCampaignsResponse(campaigns=[from_campaign(c) for c in found], next_page_token=token)
+        found = await self._campaigns.page(workspace(), position[0] if position else "", size)
+        shown = fitting([from_campaign(campaign) for campaign in found])
+        more = len(found) == size or len(shown) < len(found)
+        token = make_token((found[len(shown) - 1].id,), *bound) if more else ""
+        return pb.ListCampaignsResponse(campaigns=shown, next_page_token=token)
 
     async def UpdateCampaign(self, request: pb.UpdateCampaignRequest, _: Context) -> pb.UpdateCampaignResponse:
         """Change the named fields."""
-        mask = mask_of(request.campaign, request.update_mask.paths, has_mask=request.HasField("update_mask"))
+        mask = mask_of(request.campaign, request.update_mask.paths)
         campaign, replayed = await self._campaigns.update(
             workspace(),
             campaign_id(request.campaign.name),

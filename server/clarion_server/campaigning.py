@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from clarion_core.content.check import check
 from clarion_core.content.renderer import Renderer
@@ -24,6 +25,7 @@ from clarion_core.domain.errors import (
     CampaignExists,
     CampaignNotFound,
     CampaignStateError,
+    ClarionError,
     ConcurrentChange,
     ContextInvalid,
     EtagMismatch,
@@ -39,6 +41,8 @@ from clarion_core.store.records import decode_campaign, fingerprint
 from clarion_server.triggering import recipient_problems
 
 TRIES = 5
+
+AnswerT = TypeVar("AnswerT")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,9 +78,16 @@ class Campaigns:
     ) -> tuple[Campaign, bool]:
         """Store a new campaign in DRAFT."""
         request = guard.key("create", campaign_id, definition)
+
+        async def create() -> tuple[Campaign, bool]:
+            return await self._create(workspace, campaign_id, definition, request, validate_only=validate_only)
+
+        return await self._once(workspace, f"campaigns/{campaign_id}", guard, request, create, _replayed)
+
+    async def _create(
+        self, workspace: str, campaign_id: str, definition: Definition, request: RequestKey, *, validate_only: bool
+    ) -> tuple[Campaign, bool]:
         name = f"campaigns/{campaign_id}"
-        if earlier := await self._earlier(workspace, request, guard, name):
-            return earlier
         check_definition(definition, "campaign")
         slot = await self._store.read(workspace, campaign_id)
         if slot.campaign is not None:
@@ -140,19 +151,21 @@ class Campaigns:
         """Remove a campaign; True where an earlier call had."""
         request = guard.key("delete", campaign_id)
         name = f"campaigns/{campaign_id}"
-        if guard.request_id and await self._store.answered(workspace, request, name) is not None:
-            return True
-        for _ in range(TRIES):
-            campaign = _found(await self._store.read(workspace, campaign_id), campaign_id)
-            _check_etag(campaign, guard)
-            if campaign.state not in DELETABLE:
-                allowed = names_of(DELETABLE)
-                raise CampaignStateError(name, action="delete", state=campaign.state.name, allowed=allowed)
-            try:
-                return await self._store.delete(campaign, request)
-            except ConcurrentChange:
-                continue
-        raise ConcurrentChange(name)
+
+        async def delete() -> bool:
+            for _ in range(TRIES):
+                campaign = _found(await self._store.read(workspace, campaign_id), campaign_id)
+                _check_etag(campaign, guard)
+                if campaign.state not in DELETABLE:
+                    allowed = names_of(DELETABLE)
+                    raise CampaignStateError(name, action="delete", state=campaign.state.name, allowed=allowed)
+                try:
+                    return await self._store.delete(campaign, request)
+                except ConcurrentChange:
+                    continue
+            raise ConcurrentChange(name)
+
+        return await self._once(workspace, name, guard, request, delete, lambda _: True)
 
     async def preview(
         self, workspace: str, campaign_id: str, recipient: Recipient, shared: dict[str, object]
@@ -187,30 +200,51 @@ class Campaigns:
     ) -> tuple[Campaign, bool]:
         """Read, change, write if nobody else did meanwhile; again a few times where the caller named no etag."""
         name = f"campaigns/{campaign_id}"
-        if earlier := await self._earlier(workspace, request, guard, name):
-            return earlier
-        for _ in range(TRIES):
-            slot = await self._store.read(workspace, campaign_id)
-            before = _found(slot, campaign_id)
-            _check_etag(before, guard)
-            campaign = changed(before)
-            if validate_only or campaign == before:
-                return campaign, False
-            campaign = replace(campaign, version=before.version + 1, update_ms=slot.now_ms)
-            try:
-                replayed = await self._store.put(campaign, slot, request)
-            except ConcurrentChange:
-                continue
-            return (replayed, True) if replayed else (campaign, False)
-        raise ConcurrentChange(name)
 
-    async def _earlier(
-        self, workspace: str, request: RequestKey, guard: Guard, name: str
-    ) -> tuple[Campaign, bool] | None:
-        if not guard.request_id:
-            return None
-        answer = await self._store.answered(workspace, request, name)
-        return (decode_campaign(answer), True) if answer else None
+        async def change() -> tuple[Campaign, bool]:
+            for _ in range(TRIES):
+                slot = await self._store.read(workspace, campaign_id)
+                before = _found(slot, campaign_id)
+                _check_etag(before, guard)
+                campaign = changed(before)
+                # No change is written down only as the answer to its request id: version and etag stay.
+                if validate_only or (campaign == before and not guard.request_id):
+                    return campaign, False
+                if campaign != before:
+                    campaign = replace(campaign, version=before.version + 1, update_ms=slot.now_ms)
+                try:
+                    replayed = await self._store.put(campaign, slot, request)
+                except ConcurrentChange:
+                    continue
+                return (replayed, True) if replayed else (campaign, False)
+            raise ConcurrentChange(name)
+
+        return await self._once(workspace, name, guard, request, change, _replayed)
+
+    async def _once(
+        self,
+        workspace: str,
+        name: str,
+        guard: Guard,
+        request: RequestKey,
+        act: Callable[[], Awaitable[AnswerT]],
+        replay: Callable[[bytes], AnswerT],
+    ) -> AnswerT:
+        """Act, unless the request id was answered before; looked up again where acting fails: a racing call with the
+        same request id may have been faster.
+        """
+
+        async def earlier() -> bytes | None:
+            return await self._store.answered(workspace, request, name) if guard.request_id else None
+
+        if (answer := await earlier()) is not None:
+            return replay(answer)
+        try:
+            return await act()
+        except ClarionError:
+            if (answer := await earlier()) is not None:
+                return replay(answer)
+            raise
 
 
 def check_definition(definition: Definition, path: str) -> None:
@@ -227,6 +261,10 @@ def check_definition(definition: Definition, path: str) -> None:
             [FieldProblem(path=problem.where, description=problem.message) for problem in found],
             metadata={"template": first.path, "line": str(first.line), "column": str(first.column)},
         )
+
+
+def _replayed(answer: bytes) -> tuple[Campaign, bool]:
+    return decode_campaign(answer), True
 
 
 def _found(slot: Slot, campaign_id: str) -> Campaign:

@@ -28,11 +28,15 @@ class Committer:
         """
         if self._waiting_bytes + item.bytes > self._max_bytes:
             raise Overloaded("MiB of triggers", self._max_bytes >> 20)
+        self._waiting_bytes += item.bytes
         if item.is_large:
-            await self._store.stage(self._shard, item)
+            try:
+                await self._store.stage(self._shard, item)
+            except BaseException:
+                self._waiting_bytes -= item.bytes
+                raise
         verdict: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, verdict))
-        self._waiting_bytes += item.bytes
         self._arrived.set()
         return await verdict
 

@@ -69,10 +69,10 @@ def to_definition(proto: Proto) -> Definition:
     return changed(Definition(), proto, list(_SETTERS))
 
 
-def mask_of(proto: Proto, paths: Iterable[str], *, has_mask: bool) -> list[str]:
-    """The fields an update changes: the mask's, all for `*`, those that are set where there is no mask."""
+def mask_of(proto: Proto, paths: Iterable[str]) -> list[str]:
+    """The fields an update changes: the mask's, all for `*`, those that are set where it names none."""
     asked = list(paths)
-    if not has_mask:
+    if not asked:
         return [field.name for field, _ in proto.ListFields() if field.name in _SETTERS]
     if asked == ["*"]:
         return list(_SETTERS)

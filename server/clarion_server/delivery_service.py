@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import grpc
+import msgspec
 
 from clarion.v1 import delivery_service_pb2 as pb
 from clarion.v1 import delivery_service_pb2_grpc
 from clarion_core.domain.errors import DeliveryNotFound
+from clarion_core.domain.trigger import MAX_RECIPIENTS
 from clarion_core.store.triggers import TriggerStore
 from clarion_server.convert_trigger import from_delivery, to_states
 from clarion_server.edge import workspace
@@ -17,6 +19,7 @@ from clarion_server.paging import make_token, page_size, read_token
 from clarion_server.triggering import Triggers
 
 Context = grpc.aio.ServicerContext[Any, Any]
+Skip = Annotated[int, msgspec.Meta(ge=0, le=MAX_RECIPIENTS)]
 
 
 class DeliveryService(delivery_service_pb2_grpc.DeliveryServiceServicer):
@@ -42,12 +45,12 @@ class DeliveryService(delivery_service_pb2_grpc.DeliveryServiceServicer):
         """Page through a trigger's deliveries in the order of the request's recipients."""
         states = to_states(request.states)
         bound = ("deliveries", workspace(), request.trigger, sorted(states))
-        position = read_token(request.page_token, *bound)
-        skip = int(position[0]) if position else 0
+        position = read_token(request.page_token, tuple[Skip], *bound)
+        skip = position[0] if position else 0
         stored = await self._triggers.get(workspace(), *trigger_ids(request.trigger))
         size = page_size(request.page_size)
         found = await self._store.deliveries(stored.trigger.id, stored.placement, skip, size)
-        token = make_token([skip + size], *bound) if skip + size < stored.placement.count else ""
+        token = make_token((skip + size,), *bound) if skip + size < stored.placement.count else ""
         shown = [
             from_delivery(stored.trigger, d, self._domain) for d in found if not states or d.record.state in states
         ]

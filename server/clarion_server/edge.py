@@ -14,16 +14,24 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
 import protovalidate
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from google.rpc import status_pb2
 from grpc_status import rpc_status
 
 from clarion_core import logs
-from clarion_core.domain.errors import ClarionError, Draining, FieldProblem, InvalidRequest, Overloaded
+from clarion_core.domain.errors import (
+    ClarionError,
+    Draining,
+    FieldProblem,
+    InvalidRequest,
+    Overloaded,
+    StoreUnavailable,
+)
 from clarion_server import failures
 
 WORKSPACE_HEADER = "x-clarion-workspace"
 DEFAULT_WORKSPACE = "default"
+MAX_REQUEST = 4 << 20  # bytes of a request
 _WORKSPACE = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _OURS = "/clarion."  # health and reflection answer for themselves
 
@@ -33,6 +41,7 @@ _workspace: ContextVar[str] = ContextVar("workspace")
 if TYPE_CHECKING:
     Handler = grpc.RpcMethodHandler[Any, Any]  # generic in the stubs alone
 Context = grpc.aio.ServicerContext[Any, Any]
+Reader = Callable[[bytes], Message]
 
 
 def workspace() -> str:
@@ -41,13 +50,14 @@ def workspace() -> str:
 
 
 class Edge(grpc.aio.ServerInterceptor):
-    """Wraps every handler of Clarion's services."""
+    """Wraps every handler of Clarion's services; refuses every call until it is `open`, and once it is `draining`."""
 
     def __init__(self, *, max_calls: int, max_watches: int) -> None:
         self._limits = {False: max_calls, True: max_watches}
         self._in_hand = {False: 0, True: 0}  # by whether the call streams
         self._wrapped: dict[str, Handler] = {}
         self._validator = protovalidate.Validator()
+        self.open = False
         self.draining = False
 
     async def intercept_service(
@@ -69,19 +79,21 @@ class Edge(grpc.aio.ServerInterceptor):
     def _wrap(self, method: str, handler: Any) -> Handler:
         if handler.request_streaming:
             raise NotImplementedError(f"{method}: client streams need a wrapper of their own")
-        serializers = {
-            "request_deserializer": handler.request_deserializer,
-            "response_serializer": handler.response_serializer,
-        }
+        # Requests are read here: what gRPC itself can't read leaves as UNKNOWN, with the exception's text.
+        read, write = handler.request_deserializer, handler.response_serializer
         if handler.response_streaming:
-            return grpc.unary_stream_rpc_method_handler(self._stream(method, handler.unary_stream), **serializers)
-        return grpc.unary_unary_rpc_method_handler(self._unary(method, handler.unary_unary), **serializers)
+            return grpc.unary_stream_rpc_method_handler(
+                self._stream(method, read, handler.unary_stream), response_serializer=write
+            )
+        return grpc.unary_unary_rpc_method_handler(
+            self._unary(method, read, handler.unary_unary), response_serializer=write
+        )
 
-    def _unary(self, method: str, call: Callable[[Any, Context], Awaitable[Any]]) -> Any:
-        async def handle(request: Message, context: Context) -> Any:
+    def _unary(self, method: str, read: Reader, call: Callable[[Any, Context], Awaitable[Any]]) -> Any:
+        async def handle(data: bytes, context: Context) -> Any:
             with _Call(method) as record:
                 try:
-                    self._enter(request, context, streams=False)
+                    request = self._enter(data, read, context, streams=False)
                     try:
                         return await call(request, context)
                     finally:
@@ -91,11 +103,11 @@ class Edge(grpc.aio.ServerInterceptor):
 
         return handle
 
-    def _stream(self, method: str, call: Callable[[Any, Context], AsyncIterator[Any]]) -> Any:
-        async def handle(request: Message, context: Context) -> AsyncIterator[Any]:
+    def _stream(self, method: str, read: Reader, call: Callable[[Any, Context], AsyncIterator[Any]]) -> Any:
+        async def handle(data: bytes, context: Context) -> AsyncIterator[Any]:
             with _Call(method) as record:
                 try:
-                    self._enter(request, context, streams=True)
+                    request = self._enter(data, read, context, streams=True)
                     try:
                         async for response in call(request, context):
                             yield response
@@ -106,16 +118,20 @@ class Edge(grpc.aio.ServerInterceptor):
 
         return handle
 
-    def _enter(self, request: Message, context: Context, *, streams: bool) -> None:
-        """Let a call in, and count it; raises what keeps it out."""
+    def _enter(self, data: bytes, read: Reader, context: Context, *, streams: bool) -> Message:
+        """Let a call in, and count it: its request. Raises what keeps it out."""
         if self.draining:
             raise Draining
+        if not self.open:
+            raise StoreUnavailable
         if self._in_hand[streams] >= self._limits[streams]:
             raise Overloaded("watches" if streams else "calls", self._limits[streams])
         _workspace.set(_asked_workspace(context))
+        request = _parsed(data, read)
         if violations := self._validator.collect_violations(request):
             raise InvalidRequest.of([_problem(violation) for violation in violations])
         self._in_hand[streams] += 1
+        return request
 
 
 class _Call:
@@ -137,8 +153,9 @@ class _Call:
 
     def status_of(self, error: Exception) -> status_pb2.Status:
         """The status for an error; what is not known is logged under an id and kept from the caller."""
-        self._code = failures.code_of(error).name
-        if isinstance(error, ClarionError):
+        code = failures.code_of(error)
+        self._code = code.name
+        if isinstance(error, ClarionError) and code is not grpc.StatusCode.INTERNAL:
             self._reason = error.reason
             return failures.status_of(error)
         error_id = secrets.token_hex(8)
@@ -150,6 +167,17 @@ class _Call:
 async def _abort(context: Context, status: status_pb2.Status) -> NoReturn:
     await context.abort_with_status(rpc_status.to_status(status))
     raise AssertionError("abort_with_status raises")
+
+
+def _parsed(data: bytes, read: Reader) -> Message:
+    if len(data) > MAX_REQUEST:
+        description = f"is {len(data):,} bytes long, {MAX_REQUEST:,} at most"
+        raise InvalidRequest.of([FieldProblem(path="request", description=description)])
+    try:
+        return read(data)
+    except DecodeError:
+        description = "can't be read as this method's request; check field types, UTF-8, and depth (100 at most)"
+        raise InvalidRequest.of([FieldProblem(path="request", description=description)]) from None
 
 
 def _asked_workspace(context: Context) -> str:

@@ -12,6 +12,13 @@ from clarion_core.domain import errors
 
 DOMAIN = "clarion.dev"  # of ErrorInfo: whose reasons these are
 
+# An error travels in trailers, of which clients take 8 KiB (grpc-java) or 16 (most others): beyond that the call fails
+# with an error of the transport, and code, message and details are lost. Base64 and percent-encoding count.
+MESSAGE_BYTES = 300
+FIELD_BYTES = 200
+DESCRIPTION_BYTES = 400
+VIOLATIONS_BYTES = 2_500
+
 # The nearest entry along a class's bases counts; everything else is INTERNAL.
 CODES: dict[type[Exception], grpc.StatusCode] = {
     errors.Invalid: grpc.StatusCode.INVALID_ARGUMENT,
@@ -33,7 +40,13 @@ def code_of(error: Exception) -> grpc.StatusCode:
 def status_of(error: errors.ClarionError) -> status_pb2.Status:
     """The status of a known error: its message, one ErrorInfo, and the details that fit its kind."""
     code: int = code_of(error).value[0]
-    return _status(code, error.message, [_info(error.reason, error.metadata), *_details(error)])
+    violations = _violations(error)
+    left_out = len(violations) < len(error.problems)
+    metadata = error.metadata | ({"violations": str(len(error.problems))} if left_out else {})
+    details: list[Message] = [_info(error.reason, metadata)]
+    if violations:
+        details.append(error_details_pb2.BadRequest(field_violations=violations))
+    return _status(code, _cut(error.message, MESSAGE_BYTES), [*details, *_details(error)])
 
 
 def internal(error_id: str) -> status_pb2.Status:
@@ -61,12 +74,6 @@ def _info(reason: str, metadata: dict[str, str]) -> error_details_pb2.ErrorInfo:
 
 def _details(error: errors.ClarionError) -> list[Message]:
     found: list[Message] = []
-    if error.problems:
-        violations = [
-            error_details_pb2.BadRequest.FieldViolation(field=problem.path, description=problem.description)
-            for problem in error.problems
-        ]
-        found.append(error_details_pb2.BadRequest(field_violations=violations))
     match error:
         case errors.NotFound() | errors.AlreadyExists():
             found.append(error_details_pb2.ResourceInfo(resource_name=error.resource))
@@ -89,3 +96,24 @@ def _details(error: errors.ClarionError) -> list[Message]:
         delay.FromMilliseconds(round(1000 * error.retry_after_s))
         found.append(error_details_pb2.RetryInfo(retry_delay=delay))
     return found
+
+
+def _violations(error: errors.ClarionError) -> list[error_details_pb2.BadRequest.FieldViolation]:
+    """The error's problems, the first ones that fit."""
+    found: list[error_details_pb2.BadRequest.FieldViolation] = []
+    room = VIOLATIONS_BYTES
+    for problem in error.problems:
+        violation = error_details_pb2.BadRequest.FieldViolation(
+            field=_cut(problem.path, FIELD_BYTES), description=_cut(problem.description, DESCRIPTION_BYTES)
+        )
+        room -= violation.ByteSize()
+        if room < 0:
+            break
+        found.append(violation)
+    return found
+
+
+def _cut(text: str, most: int) -> str:
+    """The text in at most that many bytes of UTF-8 and an ellipsis."""
+    encoded = text.encode()
+    return text if len(encoded) <= most else encoded[:most].decode(errors="ignore") + "…"

@@ -26,6 +26,7 @@ class Readiness:
         self.servicer = health.aio.HealthServicer()
         self._store, self._services = store, ("", *services)
         self._ready: bool | None = None
+        self._draining = False
         self.used, self.limit = 0, 0
 
     @property
@@ -47,15 +48,17 @@ class Readiness:
     async def check(self) -> None:
         """Ask once."""
         try:
-            self.used, self.limit = await asyncio.wait_for(promises.memory(self._store), 5 * CHECK_S)
+            async with asyncio.timeout(5 * CHECK_S):
+                self.used, self.limit = await promises.memory(self._store)
         except (ClarionError, TimeoutError):
             await self._say(ready=False)
         else:
-            await self._say(ready=True)
+            await self._say(ready=not self._draining)
 
     async def drain(self) -> None:
-        """Not ready any more, for good."""
-        await self.servicer.enter_graceful_shutdown()
+        """Not ready any more, for good; alive until the end."""
+        self._draining = True
+        await self._say(ready=False)
 
     async def _say(self, *, ready: bool) -> None:
         if ready == self._ready:

@@ -5,12 +5,19 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+from collections.abc import Sequence
+from typing import TypeVar
 
 import msgspec
+from google.protobuf.message import Message
 
 from clarion_core.domain.errors import FieldProblem, PageTokenInvalid
 
 DEFAULT_SIZE, MAX_SIZE = 50, 500
+PAGE_BYTES = 2 << 20  # clients take answers of 4 MiB unless told otherwise
+
+PositionT = TypeVar("PositionT", bound=tuple[int | str, ...])
+MessageT = TypeVar("MessageT", bound=Message)
 
 
 def page_size(asked: int) -> int:
@@ -18,18 +25,31 @@ def page_size(asked: int) -> int:
     return min(asked, MAX_SIZE) if asked else DEFAULT_SIZE
 
 
-def make_token(position: list[int | str], *bound_to: object) -> str:
+def fitting(messages: Sequence[MessageT]) -> Sequence[MessageT]:
+    """As many of a page's messages as an answer may carry, one at least."""
+    size = 0
+    for index, message in enumerate(messages):
+        size += message.ByteSize()
+        if index and size > PAGE_BYTES:
+            return messages[:index]
+    return messages
+
+
+def make_token(position: tuple[int | str, ...], *bound_to: object) -> str:
     """A token for the page behind `position`, of no use for other arguments than `bound_to`."""
-    return base64.urlsafe_b64encode(msgspec.msgpack.encode([_digest(bound_to), *position])).decode().rstrip("=")
+    return base64.urlsafe_b64encode(msgspec.msgpack.encode((_digest(bound_to), position))).decode().rstrip("=")
 
 
-def read_token(token: str, *bound_to: object) -> list[int | str] | None:
-    """The position in a token, None for the first page; `PageTokenInvalid` if it is not one for these arguments."""
+def read_token(token: str, shape: type[PositionT], *bound_to: object) -> PositionT | None:
+    """The position in a token, None for the first page; `PageTokenInvalid` if it is not one for these arguments.
+
+    `shape` is the position's type: tokens are not signed, and what a caller makes up must not get further than here.
+    """
     if not token:
         return None
     try:
         blob = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
-        digest, *position = msgspec.msgpack.decode(blob, type=list[int | str])
+        digest, position = msgspec.msgpack.decode(blob, type=tuple[str, shape])  # type: ignore[valid-type]
     except (binascii.Error, ValueError, msgspec.MsgspecError):
         raise _invalid() from None
     if digest != _digest(bound_to):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -50,10 +51,9 @@ class TriggerService(trigger_service_pb2_grpc.TriggerServiceServicer):
     async def ListTriggers(self, request: pb.ListTriggersRequest, _: Context) -> pb.ListTriggersResponse:
         """Page through a campaign's triggers, the newest first."""
         campaign = campaign_key(workspace(), campaign_id(request.campaign))
-        position = read_token(request.page_token, "triggers", campaign)
-        before = (int(position[0]), str(position[1])) if position else None
-        found, more = await self._triggers.page(campaign, before, page_size(request.page_size))
-        token = make_token([found[-1].create_ms, found[-1].id], "triggers", campaign) if more else ""
+        position = read_token(request.page_token, tuple[int, str], "triggers", campaign)
+        found, more = await self._triggers.page(campaign, position, page_size(request.page_size))
+        token = make_token((found[-1].create_ms, found[-1].id), "triggers", campaign) if more else ""
         return pb.ListTriggersResponse(
             triggers=[from_trigger(trigger, refusals=False) for trigger in found], next_page_token=token
         )
@@ -65,6 +65,7 @@ class TriggerService(trigger_service_pb2_grpc.TriggerServiceServicer):
 
     async def WatchTrigger(self, request: pb.WatchTriggerRequest, _: Context) -> AsyncIterator[pb.WatchTriggerResponse]:
         """Stream what happens to a trigger."""
-        stored = await self._triggers.get(workspace(), *trigger_ids(request.name))
-        async for step in self._watches.watch(stored, request.resume_token):
+        campaign, trigger_id = trigger_ids(request.name)
+        read = functools.partial(self._triggers.get, workspace(), campaign, trigger_id)
+        async for step in self._watches.watch(trigger_id, read, request.resume_token):
             yield step

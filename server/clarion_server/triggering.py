@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from clarion_core.addresses import check_email
 from clarion_core.domain.campaign import Campaign, CampaignState
@@ -24,7 +24,7 @@ from clarion_core.domain.errors import (
 )
 from clarion_core.domain.ids import derived_trigger_id, random_trigger_id, shard_of
 from clarion_core.domain.recipient import Recipient
-from clarion_core.domain.trigger import Refusal, Trigger, duplicate_user_ids, trigger_name
+from clarion_core.domain.trigger import Refusal, Trigger, TriggerState, duplicate_user_ids, trigger_name
 from clarion_core.store.accepting import AcceptItem, Verdict
 from clarion_core.store.campaigns import RequestKey
 from clarion_core.store.records import Head, encode, encode_recipient, fingerprint, policy_code, refusal_rows
@@ -33,6 +33,7 @@ from clarion_server.catalogue import Catalogue, Known
 from clarion_server.commit import Committer
 from clarion_server.health import Readiness
 
+MOST_PROBLEMS, MOST_PATH = 5, 200  # of a refused recipient, and characters of each path: callers choose the names
 TRIES = 3  # a campaign that changes more often than that while a call runs is a conflict
 
 
@@ -70,9 +71,10 @@ class Triggers:
         What was answered to a request id is answered again, whatever the campaign looks like by now.
         """
         call = _Call(request, self._shards)
+        fresh = request.validate_only  # nothing is written that would find out what is old
         for attempt in range(TRIES):
             try:
-                known = await self._catalogue.get(request.workspace, request.campaign_id, fresh=attempt > 0)
+                known = await self._catalogue.get(request.workspace, request.campaign_id, fresh=fresh or attempt > 0)
                 item, head = call.plan(known)
                 if self._readiness.is_full:
                     raise StoreFull(self._readiness.used, self._readiness.limit)
@@ -122,18 +124,21 @@ class Triggers:
 
     async def cancel(self, workspace: str, campaign_id: str, trigger_id: str, request_id: str) -> tuple[Trigger, bool]:
         """Call a trigger off and read it again; True where an earlier call with the request id had done it."""
-        stored = await self.get(workspace, campaign_id, trigger_id)
+        trigger = (await self.get(workspace, campaign_id, trigger_id)).trigger
         request = RequestKey(
             id=request_id or str(uuid.uuid4()), fingerprint=fingerprint(("cancel", workspace, trigger_id))
         )
-        if request_id and await self._store.cancelled_by(trigger_id, workspace, request):
-            return stored.trigger, True
-        before = await self._store.cancel(trigger_id)
-        if before is None or before.is_final:
-            state = (before or stored.trigger.state).name
-            raise TriggerStateError(stored.trigger.name, action="cancel", state=state, allowed=["RUNNING", "PAUSED"])
-        await self._store.remember_cancel(trigger_id, workspace, request)
-        return (await self.get(workspace, campaign_id, trigger_id)).trigger, False
+        repeated = bool(request_id) and await self._store.cancelled_by(trigger_id, workspace, request)
+        if request_id and not (repeated or trigger.state.is_final):
+            # Before the effect: a repeat of a call that was cut off in between goes on where it ended.
+            await self._store.remember_cancel(trigger_id, workspace, request)
+        before = await self._store.cancel(trigger_id) or trigger.state
+        trigger = (await self.get(workspace, campaign_id, trigger_id)).trigger
+        if before is TriggerState.CANCELLED and request_id:  # perhaps by a racing call with the same request id
+            repeated = repeated or await self._store.cancelled_by(trigger_id, workspace, request)
+        if before.is_final and not repeated:
+            raise TriggerStateError(trigger.name, action="cancel", state=before.name, allowed=["RUNNING", "PAUSED"])
+        return trigger, repeated
 
 
 class _Call:
@@ -196,8 +201,13 @@ class _Call:
                 description = f"is the user id of recipients[{repeated[index]}] too"
                 problems.append(FieldProblem(path=f"{path}.user_id", description=description))
             if problems:
-                refusals.append(Refusal(index=index, user_id=recipient.user_id, problems=tuple(problems)))
+                refusals.append(Refusal(index=index, user_id=recipient.user_id, problems=_shortened(problems)))
         return tuple(refusals)
+
+
+def _shortened(problems: list[FieldProblem]) -> tuple[FieldProblem, ...]:
+    """The first problems, so that a trigger's answer and its record are not longer than its request."""
+    return tuple(replace(problem, path=problem.path[:MOST_PATH]) for problem in problems[:MOST_PROBLEMS])
 
 
 def recipient_problems(

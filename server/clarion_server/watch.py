@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from clarion.v1 import trigger_service_pb2 as pb
 from clarion_core import logs
@@ -18,6 +19,7 @@ from clarion_server.convert_trigger import from_event, from_trigger
 HEARTBEAT_S = 15.0
 BACKLOG = 500  # events a slow watcher may fall behind before it reads the stream by itself
 _STORE_RETRY_S = 0.5
+_TOKEN = re.compile(r"[0-9]{1,19}-[0-9]{1,19}")  # both parts fit the stream's 64 bits
 
 log = logs.get(__name__)
 
@@ -40,10 +42,15 @@ class _Feed:
 class Watches:
     """Fans events out. `run` must be running for watches to move."""
 
-    def __init__(self, events: EventStore, shards: int, heartbeat_s: float = HEARTBEAT_S) -> None:
+    def __init__(self, events: EventStore, shards: int, heartbeat_s: float) -> None:
         self._events, self._shards, self._heartbeat_s = events, shards, heartbeat_s
         self._feeds: dict[str, set[_Feed]] = defaultdict(set)
+        self._positions: list[str] = []
         self._draining = False
+
+    async def start(self) -> None:
+        """Find the ends of the streams: what comes behind them is fanned out. Before the first watch."""
+        self._positions = [await self._events.last_id(shard) for shard in range(self._shards)]
 
     async def run(self) -> None:
         """Read every shard's stream until cancelled."""
@@ -54,19 +61,23 @@ class Watches:
         self._draining = True
         for feeds in self._feeds.values():
             for feed in feeds:
-                feed.overrun = True
                 feed.offer(None)
 
-    async def watch(self, stored: StoredTrigger, token: str) -> AsyncIterator[pb.WatchTriggerResponse]:
-        """A snapshot, or what came behind the token; then every change; ends when the trigger has."""
-        trigger_id, refused = stored.trigger.id, len(stored.trigger.refusals)
+    async def watch(
+        self, trigger_id: str, read: Callable[[], Awaitable[StoredTrigger]], token: str
+    ) -> AsyncIterator[pb.WatchTriggerResponse]:
+        """A snapshot, or what came behind the token; then every change; ends when the trigger has.
+
+        The snapshot is read once the feed is there: what happens from then on is in the one or the other.
+        """
         feed = _Feed()
         self._feeds[trigger_id].add(feed)
         try:
+            stored = await read()
             if token:
-                seen = await self._checked(trigger_id, token)
-                async for event in self._between(trigger_id, seen, stored.event_id):
-                    yield from_event(event, stored.trigger.campaign_id, refused)
+                after = _checked(token, stored.event_id)
+                async for event in self._between(trigger_id, after, stored.event_id):
+                    yield from_event(event, stored.trigger.campaign_id, len(stored.trigger.refusals))
             else:
                 yield pb.WatchTriggerResponse(snapshot=from_trigger(stored.trigger), resume_token=stored.event_id)
             if stored.trigger.state.is_final:
@@ -79,41 +90,36 @@ class Watches:
                 del self._feeds[trigger_id]
 
     async def _follow(self, feed: _Feed, stored: StoredTrigger, seen: str) -> AsyncIterator[pb.WatchTriggerResponse]:
-        while True:
+        while not self._draining:
             try:
-                event = await asyncio.wait_for(feed.queue.get(), self._heartbeat_s)
+                async with asyncio.timeout(self._heartbeat_s):
+                    event = await feed.queue.get()
             except TimeoutError:
                 yield pb.WatchTriggerResponse(heartbeat=pb.WatchTriggerResponse.Heartbeat(), resume_token=seen)
                 continue
-            if self._draining:
-                raise Draining
-            if event is None or order(event.id) <= order(seen):
-                continue
-            caught_up: AsyncIterator[TriggerEvent] = _one(event)
             if feed.overrun:
                 feed.overrun = False
-                seen = await self._checked(event.trigger, seen)
-                caught_up = self._between(event.trigger, seen, "+")
-            async for found in caught_up:
-                seen = found.id
-                yield from_event(found, stored.trigger.campaign_id, len(stored.trigger.refusals))
-                if found.state.is_final:
+                found = self._between(stored.trigger.id, seen, "+")
+            elif event and order(event.id) > order(seen):
+                found = _one(event)
+            else:
+                continue
+            async for event in found:
+                seen = event.id
+                yield from_event(event, stored.trigger.campaign_id, len(stored.trigger.refusals))
+                if event.state.is_final:
                     return
-
-    async def _checked(self, trigger_id: str, token: str) -> str:
-        """The token, if everything behind it can still be read."""
-        try:
-            order(token)
-        except ValueError:
-            description = "is not a token that a watch gave"
-            raise InvalidRequest.of([FieldProblem(path="resume_token", description=description)]) from None
-        if not await self._events.is_kept(shard_of(trigger_id) or 0, token):
-            raise HistoryTrimmed(token)
-        return token
+        raise Draining
 
     async def _between(self, trigger_id: str, after: str, upto: str) -> AsyncIterator[TriggerEvent]:
+        """The trigger's events behind `after`; `HistoryTrimmed` where not all of them are there any more."""
         shard = shard_of(trigger_id) or 0
-        while entries := await self._events.between(shard, after, upto):
+        while True:
+            entries = await self._events.between(shard, after, upto)
+            if not await self._events.is_kept(shard, after):  # asked last: trimming does not wait for us
+                raise HistoryTrimmed(after)
+            if not entries:
+                return
             for event_id, events in entries:
                 after = event_id
                 for event in events:
@@ -121,18 +127,40 @@ class Watches:
                         yield event
 
     async def _read(self, shard: int) -> None:
-        position = ""
+        away = False
         while True:
             try:
-                position = position or await self._events.last_id(shard)
-                for event_id, events in await self._events.wait(shard, position):
-                    position = event_id
+                entries = await self._events.wait(shard, self._positions[shard])
+                if away:
+                    self._have_all_look(shard)
+                    away = False
+                for event_id, events in entries:
+                    self._positions[shard] = event_id
                     for event in events:
                         for feed in self._feeds.get(event.trigger, ()):
                             feed.offer(event)
             except ClarionError as error:
-                log.warning("events_away", shard=shard, reason=error.reason)
+                if not away:
+                    log.warning("events_away", shard=shard, reason=error.reason)
+                away = True
                 await asyncio.sleep(_STORE_RETRY_S)
+
+    def _have_all_look(self, shard: int) -> None:
+        """While we could not read, events may have been trimmed: those who watch have to see for themselves."""
+        for trigger_id, feeds in self._feeds.items():
+            for feed in feeds if shard_of(trigger_id) == shard else ():
+                feed.overrun = True
+                feed.offer(None)
+
+
+def _checked(token: str, last: str) -> str:
+    """The token, if it can be one. One that is ahead of the stream was given by a stream that is lost."""
+    if not _TOKEN.fullmatch(token):
+        description = "is not a token that a watch gave"
+        raise InvalidRequest.of([FieldProblem(path="resume_token", description=description)])
+    if order(token) > order(last):
+        raise HistoryTrimmed(token)
+    return token
 
 
 async def _one(event: TriggerEvent) -> AsyncIterator[TriggerEvent]:

@@ -1,7 +1,7 @@
 """The page that shows a mailbox: one file, nothing from elsewhere, safe with hostile messages.
 
-A message is data to the page, never markup: its parts travel as JSON in script elements that are not run, and its
-HTML is shown in a frame without scripts, forms, navigation or an origin, under a policy that loads nothing.
+A message is data to the page, never markup: its parts travel packed in script elements that are not run, and its HTML
+is shown in a frame without scripts, forms, navigation or an origin, under a policy that loads nothing.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import email.policy
 import hashlib
 import json
 import re
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,7 +26,7 @@ LONGEST_PART = 512 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """A message as the page holds it, both parts JSON: what the list shows, and the rest, read when it is opened."""
+    """A message as the page holds it: what the list shows, as JSON, and the rest, packed until it is opened."""
 
     summary: str
     body: str
@@ -42,7 +43,7 @@ def read_mail(path: Path) -> Mail:
     except Exception as error:  # the parser meets hostile input, and its documentation bounds nothing
         summary = {"from": "", "to": "", "subject": f"(can't be taken apart: {type(error).__name__})"}
         body = {"html": "", "text": "", "headers": [], "attachments": []}
-    return Mail(summary=_inert_json(arrived | summary), body=_inert_json(body | source))
+    return Mail(summary=_inert_json(arrived | summary), body=_packed(body | source))
 
 
 def render_page(mails: Sequence[Mail], *, total: int) -> str:
@@ -52,7 +53,7 @@ def render_page(mails: Sequence[Mail], *, total: int) -> str:
     assert script is not None
     digest = base64.b64encode(hashlib.sha256(script[1].encode()).digest()).decode()
     head, tail = template.replace("{script-sha256}", digest).split("{data}")
-    bodies = (f'<script type="application/json" id="m{at}">{mail.body}</script>\n' for at, mail in enumerate(mails))
+    bodies = (f'<script type="text/plain" id="m{at}">{mail.body}</script>\n' for at, mail in enumerate(mails))
     summaries = ",".join(mail.summary for mail in mails)
     index = f'<script type="application/json" id="index">{{"total":{total},"mails":[{summaries}]}}</script>\n'
     return "".join([head, index, *bodies, tail])
@@ -61,6 +62,11 @@ def render_page(mails: Sequence[Mail], *, total: int) -> str:
 def _inert_json(value: object) -> str:
     """JSON in ASCII in which no HTML parser finds a tag or a comment, and no script a line end."""
     return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def _packed(value: object) -> str:
+    """JSON, deflated (RFC 1950), in base64."""
+    return base64.b64encode(zlib.compress(json.dumps(value).encode())).decode()
 
 
 def _summary(message: EmailMessage) -> dict[str, str]:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
+from email.header import decode_header, make_header
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import trustme
-from support.smtp_sink import Features, SmtpSink
 
 from clarion_workers.channels import Channel
 from clarion_workers.channels.email import EmailChannel, EmailMessage, SmtpConfig
+from support.smtp_sink import Features, SmtpSink
 
 DATE_S = 1_795_507_200  # 2026-11-24T08:00:00Z
 
@@ -45,7 +47,7 @@ def config(port: int, **changes: Any) -> SmtpConfig:
 class EmailProvider:
     """What the conformance suite needs to know of a channel: how to make its provider behave, and what it got."""
 
-    ADDRESSES = {
+    ADDRESSES: ClassVar = {
         "takes": "ada{}@example.com",
         "refuses for now": "dot-451+{}@example.com",
         "refuses the recipient": "rcpt-550+{}@example.com",
@@ -88,6 +90,16 @@ class EmailProvider:
 
     def received_texts(self) -> list[bytes]:
         return [message.content for message in self.sink.messages]
+
+
+def shown_name(content: bytes) -> str:
+    """The display name in From, by our own reading: the standard library's parser parts encoded words by spaces."""
+    head = content.partition(b"\r\n\r\n")[0].decode().replace("\r\n ", " ")
+    value = next(line for line in head.split("\r\n") if line.startswith("From: "))[len("From: ") :]
+    phrase = value.rpartition("<")[0].strip(" ")
+    if phrase.startswith('"'):
+        return re.sub(r"\\(.)", r"\1", phrase[1:-1])
+    return str(make_header(decode_header(phrase)))
 
 
 def closed_port() -> int:
@@ -142,4 +154,3 @@ async def provider(server_tls: ssl.SSLContext) -> AsyncIterator[EmailProvider]:
         yield made
         for channel in made.channels:
             await channel.close()
-

@@ -6,7 +6,6 @@ import re
 from email import message_from_bytes, policy
 from email.message import EmailMessage as Parsed
 from email.utils import parsedate_to_datetime
-from typing import cast
 
 import pytest
 
@@ -16,7 +15,7 @@ from clarion_workers.channels.email.address import AddressRefused, parse_mailbox
 from clarion_workers.channels.email.message import BuiltEmail, EmailMessage
 from clarion_workers.channels.email.mime import MimeBuilder
 
-from .conftest import DATE_S, email
+from .conftest import DATE_S, email, shown_name
 
 BUILDER = MimeBuilder("mail.example.com")
 
@@ -28,7 +27,7 @@ def built(message: EmailMessage) -> BuiltEmail:
 
 
 def parsed(message: EmailMessage) -> Parsed:
-    return cast("Parsed", message_from_bytes(built(message).content, policy=policy.default))
+    return message_from_bytes(built(message).content, policy=policy.default)
 
 
 def encoding_of(text: str) -> str:
@@ -54,7 +53,7 @@ def test_text_comes_before_html() -> None:
 def test_one_body_is_one_part(html: str, text: str, kind: str) -> None:
     message = parsed(email(html=html, text=text))
     assert message.get_content_type() == f"text/{kind}"
-    assert message.get_content().rstrip("\n") == html + text
+    assert message.get_content().rstrip("\r\n") == html + text
 
 
 def test_the_message_id_is_the_deliverys_and_stays() -> None:
@@ -86,7 +85,9 @@ def test_the_date_is_utc() -> None:
 def test_the_encoding_is_the_cheapest_that_is_safe(text: str, encoding: str) -> None:
     assert encoding_of(text) == encoding
     assert parsed(email(text=text, html=""))["Content-Transfer-Encoding"] == encoding
-    assert parsed(email(text=text)).get_body(("plain",)).get_content() == text  # type: ignore[union-attr]
+    body = parsed(email(text=text)).get_body(("plain",))
+    assert body is not None
+    assert body.get_content().replace("\r\n", "\n") == text
 
 
 def test_no_line_is_too_long_and_no_octet_too_wide() -> None:
@@ -136,14 +137,15 @@ def test_control_characters_in_a_subject_become_one_space(subject: str, clean: s
     "name",
     [
         "Shop", "Shop, Inc.", 'The "Shop"', "Bücher & Mehr", "Магазин " * 12, "O'Neil (sales)", "a@b", "back\\slash",
-        "=?utf-8?q?a=0D=0ABcc:_evil@x.com?=", "Long name of a very respectable company, with departments and more", "<x>",
+        "=?utf-8?q?a=0D=0ABcc:_evil@x.com?=", "Long name of a very respectable company, with departments", "<x>",
     ],
 )  # fmt: skip
 def test_a_display_name_reads_as_it_was_given(name: str) -> None:
     quoted = name.replace("\\", "\\\\").replace('"', '\\"')
     made = parsed(email(sender=f'"{quoted}" <orders@example.com>'))
     [address] = made["From"].addresses
-    assert (address.display_name, address.addr_spec) == (name.strip(), "orders@example.com")
+    assert address.addr_spec == "orders@example.com"
+    assert shown_name(built(email(sender=f'"{quoted}" <orders@example.com>')).content) == name.strip()
     assert max(map(len, built(email(sender=f'"{quoted}" <orders@example.com>')).content.split(b"\r\n"))) <= 78
 
 
@@ -153,10 +155,11 @@ def test_a_mailbox_may_be_written_in_three_ways(text: str) -> None:
 
 
 BAD = [
-    "", "a", "a@", "@b.com", "a b@c.com", "a@b c.com", "a\r\n@b.com", "a@b.com\r\nRCPT TO:<evil@x.com>", "a@b.com\n",
-    "a<b@c.com", "a>b@c.com", "a@b.com>", "a@b@c.com", "a,b@c.com", "a;b@c.com", '"a b"@c.com', "a..b@c.com", ".a@c.com",
-    "a@-b.com", "a@b..com", "a@[127.0.0.1]", "a\0@b.com", "a\u2028@b.com", "a\u00a0b@c.com", "é@b.com\x7f", "a@b\u3002.com",
-    "x" * 255 + "@b.com", "é" * 125 + "@b.com", "=?utf-8?q?a?=@b.com", "a@xn--a.com\u0080", "\ud800@b.com", "a@\ud800.com",
+    "", "a", "a@", "@b.com", "a b@c.com", "a@b c.com", "a\r\n@b.com", "a@b.com\r\nRCPT TO:<evil@x.com>",
+    "a@b.com\n", "a<b@c.com", "a>b@c.com", "a@b.com>", "a@b@c.com", "a,b@c.com", "a;b@c.com", '"a b"@c.com',
+    "a..b@c.com", ".a@c.com", "a@-b.com", "a@b..com", "a@[127.0.0.1]", "a\0@b.com", "a\u2028@b.com",
+    "a\u00a0b@c.com", "é@b.com\x7f", "a@b\u3002.com", "x" * 255 + "@b.com", "é" * 125 + "@b.com",
+    "=?utf-8?q?a?=@b.com", "a@xn--a.com\u0080", "\ud800@b.com", "a@\ud800.com",
 ]  # fmt: skip
 
 
@@ -171,7 +174,7 @@ def test_an_address_that_can_not_be_carried_is_refused(address: str) -> None:
 @pytest.mark.parametrize("field", ["sender", "reply_to"])
 @pytest.mark.parametrize("text", ["Shop <a b@c.com>", "Shop a@b.com", "Shop <a@b.com>\r\nBcc: x@y.com", "Shop"])
 def test_a_sender_that_can_not_be_carried_is_refused(field: str, text: str) -> None:
-    refused = BUILDER.build(email(**{field: text}))
+    refused = BUILDER.build(email(sender=text) if field == "sender" else email(reply_to=text))
     assert isinstance(refused, PermanentFailure)
     assert refused.reason is Reason.MESSAGE_REFUSED
     assert refused.detail.startswith(f"{field}: ")
@@ -184,7 +187,11 @@ def test_a_delivery_id_that_is_no_part_of_a_message_id_is_refused(delivery_id: s
     assert isinstance(BUILDER.build(email(delivery_id=delivery_id)), PermanentFailure)
 
 
+def test_half_a_character_is_replaced_not_raised() -> None:
+    message = parsed(email(subject="a \ud800", text="b \ud800\n", html=""))
+    assert (str(message["Subject"]), message.get_content().strip()) == ("a ?", "b ?")
+
+
 def test_a_message_id_domain_must_be_one() -> None:
     with pytest.raises(ValueError, match="message_id_domain"):
         MimeBuilder("a>\r\nBcc: x@y.com")
-

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
-from support.smtp_sink import Features, SmtpSink, wait_for_process
 
 from clarion_core.domain.delivery import Reason
 from clarion_core.domain.outcome import Ambiguous, Outcome, PermanentFailure, Sent, TransientFailure
@@ -19,6 +18,7 @@ from clarion_core.settings import WorkerSettings
 from clarion_workers.channels.email import EmailChannel, from_settings
 from clarion_workers.channels.email.replies import Offers, parse_offers
 from clarion_workers.channels.email.session import stuffed
+from support.smtp_sink import Features, SmtpSink, wait_for_process
 
 from .conftest import config, email
 
@@ -68,7 +68,7 @@ async def test_a_refused_recipient_leaves_the_others_alone(pipelining: bool, ope
         ("dot", "554", PermanentFailure, Reason.MESSAGE_REFUSED),
     ],
 )
-async def test_each_refusal_has_its_outcome(  # noqa: PLR0913
+async def test_each_refusal_has_its_outcome(
     pipelining: bool, stage: str, code: str, kind: type, reason: Reason, open_channel: Open
 ) -> None:
     async with SmtpSink(Features(pipelining=pipelining)) as sink:
@@ -77,7 +77,7 @@ async def test_each_refusal_has_its_outcome(  # noqa: PLR0913
         assert (type(second), getattr(second, "reason", None)) == (kind, reason)
         assert getattr(second, "detail", "").startswith(f"{code} ")
         assert all_sent([first, third])
-        assert [m.message_id[:7] for m in sink.messages if code[0] not in "45" or m] [-1] == "00j4k-2"
+        assert [m.message_id[:7] for m in sink.messages] == ["00j4k-0", "00j4k-2"]
         assert sink.connections == 1
 
 
@@ -138,9 +138,16 @@ async def test_a_kept_connection_closed_while_idle_costs_no_attempt(sink: SmtpSi
     assert sink.connections == 2
 
 
-async def test_a_message_dropped_on_two_connections_is_not_tried_on_a_third(
-    sink: SmtpSink, open_channel: Open
-) -> None:
+async def test_a_message_dropped_by_a_kept_connection_goes_over_a_new_one(sink: SmtpSink, open_channel: Open) -> None:
+    channel = open_channel(sink.port, connections=3)
+    await channel.send([email(n) for n in range(30)])
+    assert sink.connections == 3
+    sink.script("mail", "drop", nth=31)
+    assert all_sent(await channel.send([email(31)]))
+    assert sink.connections == 4
+
+
+async def test_a_message_dropped_on_two_connections_is_not_tried_on_a_third(sink: SmtpSink, open_channel: Open) -> None:
     channel = open_channel(sink.port, connections=1)
     await channel.send([email(1)])
     sink.script("mail", "drop")
@@ -212,7 +219,9 @@ async def test_an_address_beyond_ascii_goes_out_with_smtputf8(sink: SmtpSink, op
 
 async def test_an_address_beyond_ascii_is_refused_where_the_server_can_not(open_channel: Open) -> None:
     async with SmtpSink(Features(smtputf8=False)) as sink:
-        refused, sent = await open_channel(sink.port).send([email(1, "jürgen@example.com"), email(2, "a@bücher.example")])
+        refused, sent = await open_channel(sink.port).send(
+            [email(1, "jürgen@example.com"), email(2, "a@bücher.example")]
+        )
         assert isinstance(refused, PermanentFailure)
         assert refused.reason is Reason.PROVIDER_UNSUPPORTED
         assert isinstance(sent, Sent)
@@ -238,17 +247,6 @@ async def test_an_address_that_can_not_be_carried_is_refused_and_the_others_go_o
     assert isinstance(sent, Sent)
 
 
-async def test_a_connection_lost_within_a_large_content_has_carried_no_dot(sink: SmtpSink, open_channel: Open) -> None:
-    channel = open_channel(sink.port)
-    to = "content-hang+1@example.com"  # the sink stops reading once its own buffer is full
-    sending = asyncio.create_task(channel.send([email(1, to, text="x" * 79 + "\n" * 900_000 + ("y" * 79 + "\n") * 2_000_000)]))
-    await sink.wait_for_command("DATA")
-    sink.released.set()
-    [outcome] = await sending
-    assert isinstance(outcome, TransientFailure)
-    assert outcome.reason is Reason.PROVIDER_UNREACHABLE
-
-
 @pytest.mark.parametrize("mechanisms", ["PLAIN LOGIN", "LOGIN", "=LOGIN"])
 async def test_credentials_are_given_on_loopback(mechanisms: str, open_channel: Open) -> None:
     async with SmtpSink(Features(auth=mechanisms, user="clärion", password="söcret")) as sink:
@@ -267,7 +265,20 @@ async def test_a_server_without_a_known_mechanism_is_a_matter_of_credentials(ope
 
 @pytest.mark.parametrize(
     "content",
-    [b"a\r\n.\r\nb", b"a\n.\nb", b"a\r.\rb", b"a\n.\r\nb", b"a\r\n.\nb", b"a\r.\r\nb", b".", b".\r\n", b"..\r\n.", b"\r", b"\n", b""],
+    [
+        b"a\r\n.\r\nb",
+        b"a\n.\nb",
+        b"a\r.\rb",
+        b"a\n.\r\nb",
+        b"a\r\n.\nb",
+        b"a\r.\r\nb",
+        b".",
+        b".\r\n",
+        b"..\r\n.",
+        b"\r",
+        b"\n",
+        b"",
+    ],
 )
 def test_no_content_holds_an_end_of_its_own(content: bytes) -> None:
     wire = stuffed(content)
@@ -325,9 +336,7 @@ async def test_the_sink_runs_as_a_process_and_keeps_a_log(
     assert {line["message_id"] for line in lines} == {f"00j4k-{n}@mail.example.com" for n in range(20)}
 
 
-async def test_the_fast_sink_counts(
-    sink_process: Callable[..., Coroutine[Any, Any, int]], open_channel: Open
-) -> None:
+async def test_the_fast_sink_counts(sink_process: Callable[..., Coroutine[Any, Any, int]], open_channel: Open) -> None:
     port = await sink_process("--fast")
     waiting = asyncio.create_task(wait_for_process(port, 1_000))
     assert all_sent(await open_channel(port).send([email(n) for n in range(1_000)]))

@@ -11,11 +11,11 @@ from typing import Literal
 import pytest
 import trustme
 import uvloop
-from support.smtp_sink import Features, SmtpSink
 
 from clarion_core.domain.delivery import Reason
 from clarion_core.domain.outcome import Outcome, Sent, TransientFailure
 from clarion_workers.channels.email import EmailChannel
+from support.smtp_sink import Features, SmtpSink
 
 from .conftest import config, email
 
@@ -91,6 +91,7 @@ async def test_starttls_refused_or_followed_by_clear_text_ends_the_connection(
         sink.script("starttls", reply)
         [outcome] = await open_channel(sink.port, security="starttls", ca_file=ca_file, timeout_s=1.0).send([email()])
         assert_credentials(outcome)
+        assert getattr(outcome, "detail", "").startswith("TLS failed: ")
         assert not sink.begun
 
 

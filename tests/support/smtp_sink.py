@@ -19,75 +19,22 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import base64
 import json
-import re
 import signal
 import ssl
 import time
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import ClassVar, TextIO, cast
+from typing import TextIO
+
+from support.fast_sink import FastSink
+from support.smtp_dialogue import SCRIPTED, Dialogue, Dropped, Features, Received
+
+__all__ = ["Features", "Received", "SmtpSink", "wait_for_process"]
 
 LIMIT = 64 * 1024 * 1024
-TEXTS = {"mail": "250 2.1.0 ok", "rcpt": "250 2.1.5 ok", "data": "354 go ahead", "dot": "250 2.0.0 taken"}
-_ADDRESS = re.compile(r"<([^>]*)>(.*)")
-_SCRIPTED = re.compile(r"(mail|rcpt|data|content|dot)-(\d{3}|hang|drop|slow)(-once)?(?:\+.*)?@.*")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Features:
-    """What EHLO announces. `user` and `password` make AUTH required; `size` 0 announces none."""
-
-    pipelining: bool = True
-    eight_bit: bool = True
-    smtputf8: bool = True
-    size: int = 0
-    starttls: bool = False
-    auth: str = ""
-    user: str = ""
-    password: str = ""
-    ehlo: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Received:
-    """A message as taken. `wire` is what was read up to the final dot, `content` the same without dot-stuffing."""
-
-    mail_from: str
-    rcpt_to: list[str]
-    parameters: str
-    wire: bytes
-    connection: int
-
-    @property
-    def content(self) -> bytes:
-        """The message as it was before dot-stuffing."""
-        whole = self.wire.replace(b"\r\n..", b"\r\n.")
-        return whole[1:] if whole.startswith(b"..") else whole
-
-    @property
-    def message_id(self) -> str:
-        """The Message-ID without its angle brackets, or nothing."""
-        found = re.search(rb"^Message-ID: <([^>]*)>", self.wire, re.MULTILINE)
-        return found[1].decode() if found else ""
-
-
-class Dropped(Exception):
-    """The connection is to be cut now."""
-
-
-@dataclass
-class Transaction:
-    """An envelope in the making."""
-
-    number: int
-    mail_from: str
-    parameters: str
-    rcpt_to: list[str] = field(default_factory=list)
 
 
 class SmtpSink:
@@ -171,13 +118,13 @@ class SmtpSink:
         self.connections += 1
         self.open += 1
         try:
-            await _Dialogue(self, reader, writer, self.connections).run(self._tls)
+            await Dialogue(self, reader, writer, self.connections).run(self._tls)
         except (Dropped, ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError, ssl.SSLError):
             writer.transport.abort()
         finally:
             writer.close()
-            with suppress(OSError):
-                await writer.wait_closed()
+            with suppress(OSError, TimeoutError):  # a TLS handshake that broke never tells its end
+                await asyncio.wait_for(writer.wait_closed(), 0.5)
             self._tasks.discard(task)
             self.open -= 1
             await self.tell()
@@ -205,227 +152,12 @@ class SmtpSink:
     def action(self, stage: str, number: int, addresses: list[str]) -> str:
         """What a stage does other than usual, or nothing."""
         for address in addresses:
-            found = _SCRIPTED.fullmatch(address)
+            found = SCRIPTED.fullmatch(address)
             if found and found[1] == stage and (stage, address) not in self._once:
                 if found[3]:
                     self._once.add((stage, address))
                 return found[2]
         return self._rules.get((stage, number)) or self._rules.get((stage, 0), "")
-
-
-class _Dialogue:
-    def __init__(self, sink: SmtpSink, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
-        self._sink, self._reader, self._writer, self._number = sink, reader, writer, number
-        self._mail: Transaction | None = None
-        self._secured = False
-        self._known = not sink.features.user
-
-    async def run(self, tls: ssl.SSLContext | None) -> None:
-        await self._stage("greeting", "220 sink ESMTP")
-        while line := await self._line():
-            verb, _, rest = line.partition(" ")
-            verb = verb.upper()
-            self._sink.commands[verb] += 1
-            await self._sink.tell()
-            if verb == "QUIT":
-                self._sink.quits += 1
-                await self._say("221 2.0.0 bye")
-                return
-            if verb == "STARTTLS" and tls:
-                await self._start_tls(tls)
-            else:
-                await self._command(verb, rest)
-
-    async def _line(self) -> str:
-        line = (await self._reader.readuntil(b"\r\n"))[:-2]
-        # Outside of PIPELINING nothing may follow a command before its reply.
-        self._sink.early += bool(self._reader._buffer)  # type: ignore[attr-defined]  # streams can't be asked
-        return line.decode("utf-8", "surrogateescape")
-
-    async def _say(self, reply: str) -> None:
-        self._writer.write(reply.encode() + b"\r\n")
-        await self._writer.drain()
-
-    async def _stage(self, stage: str, usual: str, addresses: list[str] | None = None) -> str:
-        """Do what the script says, or the usual; the reply that was given."""
-        number = self._mail.number if self._mail else self._number
-        action = self._sink.action(stage, number, addresses or [])
-        if action == "drop":
-            raise Dropped
-        if action == "hang":
-            await self._sink.released.wait()
-            raise Dropped
-        if action == "slow":
-            await asyncio.sleep(0.2)
-        reply = f"{action} scripted" if action.isdigit() else usual if action in ("", "slow") else action
-        if reply:
-            await self._say(reply)
-        if reply.startswith("421"):
-            raise Dropped
-        return reply
-
-    async def _command(self, verb: str, rest: str) -> None:
-        handler = getattr(self, f"_on_{verb.lower()}", None)
-        if handler is None:
-            await self._say("500 5.5.1 unknown command")
-        else:
-            await handler(rest)
-
-    async def _on_ehlo(self, rest: str) -> None:
-        f = self._sink.features
-        offers = ["sink", *(["PIPELINING"] * f.pipelining), *(["8BITMIME"] * f.eight_bit)]
-        offers += [*(["SMTPUTF8"] * f.smtputf8), *([f"SIZE {f.size}"] if f.size else [])]
-        offers += [*(["STARTTLS"] if f.starttls and not self._secured else []), *([f"AUTH {f.auth}".replace(" =", "=")] if f.auth else [])]
-        lines = [f"250{' ' if offer is offers[-1] else '-'}{offer}" for offer in offers]
-        await self._stage("ehlo", "\r\n".join(lines) if f.ehlo else "502 5.5.1 no such command")
-
-    async def _on_helo(self, rest: str) -> None:
-        await self._say("250 sink")
-
-    async def _on_noop(self, rest: str) -> None:
-        await self._say("250 2.0.0 ok")
-
-    async def _on_rset(self, rest: str) -> None:
-        self._mail = None
-        await self._say("250 2.0.0 ok")
-
-    async def _on_xwait(self, rest: str) -> None:
-        await self._sink.wait_for(int(rest))
-        await self._say(f"250 {len(self._sink.messages)} {self._sink.clock}")
-
-    async def _on_auth(self, rest: str) -> None:
-        mechanism, _, initial = rest.partition(" ")
-        if mechanism.upper() == "PLAIN":
-            _, user, password = base64.b64decode(initial).decode().split("\0")
-        else:
-            user, password = [await self._ask(prompt) for prompt in ("Username:", "Password:")]
-        self._known = (user, password) == (self._sink.features.user, self._sink.features.password)
-        await self._stage("auth", "235 2.7.0 welcome" if self._known else "535 5.7.8 wrong credentials")
-
-    async def _ask(self, prompt: str) -> str:
-        await self._say("334 " + base64.b64encode(prompt.encode()).decode())
-        return base64.b64decode(await self._line()).decode()
-
-    async def _on_mail(self, rest: str) -> None:
-        found = _ADDRESS.search(rest)
-        if self._mail or not found or not self._known:
-            await self._say("503 5.5.1 nested MAIL" if self._mail else "530 5.7.0 authenticate first")
-            return
-        self._sink.begun += 1
-        self._mail = Transaction(self._sink.begun, found[1], found[2].strip())
-        if not (await self._stage("mail", TEXTS["mail"], [found[1]])).startswith("2"):
-            self._mail = None
-
-    async def _on_rcpt(self, rest: str) -> None:
-        found = _ADDRESS.search(rest)
-        if not self._mail or not found:
-            await self._say("503 5.5.1 MAIL first")
-        elif (await self._stage("rcpt", TEXTS["rcpt"], [found[1]])).startswith("2"):
-            self._mail.rcpt_to.append(found[1])
-
-    async def _on_data(self, rest: str) -> None:
-        mail = self._mail
-        generous = self._sink.action("data", 0, []) == TEXTS["data"]  # takes DATA whoever it is for
-        if not mail or not (mail.rcpt_to or generous):
-            await self._say("503 5.5.1 RCPT first")
-            return
-        if (await self._stage("data", TEXTS["data"], mail.rcpt_to)).startswith("354"):
-            await self._content(mail)
-            self._mail = None
-
-    async def _content(self, mail: Transaction) -> None:
-        await self._stage("content", "", mail.rcpt_to)
-        lines = []
-        while (line := await self._reader.readuntil(b"\r\n")) != b".\r\n":
-            lines.append(line)
-        if not mail.rcpt_to:
-            await self._say("554 5.5.1 no valid recipients")
-            return
-        action = self._sink.action("dot", mail.number, [])
-        refused = action[:1] in ("4", "5") or any(
-            (found := _SCRIPTED.fullmatch(to)) and found[1] == "dot" and found[2][0] in "45" for to in mail.rcpt_to
-        )
-        received = Received(
-            mail_from=mail.mail_from,
-            rcpt_to=mail.rcpt_to,
-            parameters=mail.parameters,
-            wire=b"".join(lines),
-            connection=self._number,
-        )
-        if refused:
-            reply = await self._stage("dot", "", mail.rcpt_to)
-            if reply:
-                return
-            await self._say(TEXTS["dot"])
-            await self._sink.take(received)
-            return
-        await self._sink.take(received)
-        await self._stage("dot", TEXTS["dot"], mail.rcpt_to)
-
-    async def _start_tls(self, tls: ssl.SSLContext) -> None:
-        await self._stage("starttls", "220 2.0.0 go ahead")
-        await self._writer.start_tls(tls)
-        self._secured = True
-
-
-class FastSink(asyncio.Protocol):
-    """Counts messages and looks at nothing else. Commands must come whole; PIPELINING is offered."""
-
-    count = 0
-    clock = 0.0
-    waiting: ClassVar[list[tuple[int, asyncio.Transport]]] = []
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's transports are no subclasses of asyncio's.
-        self._transport, self._rest, self._in_data = cast("asyncio.Transport", transport), b"", False
-        self._transport.write(b"220 sink ESMTP\r\n")
-
-    def data_received(self, data: bytes) -> None:
-        data = self._rest + data if self._rest else data
-        replies = []
-        while data:
-            if self._in_data:
-                end = data.find(b"\r\n.\r\n")
-                if end < 0:
-                    break
-                self._in_data, data = False, data[end + 5 :]
-                self._taken()
-                replies.append(b"250 2.0.0 taken\r\n")
-                continue
-            line, ended, rest = data.partition(b"\r\n")
-            if not ended:
-                break
-            data = rest
-            replies.append(self._command(line))
-        self._rest = data
-        if replies:
-            self._transport.write(b"".join(replies))
-
-    def _command(self, line: bytes) -> bytes:
-        verb = line[:4]
-        if verb in (b"MAIL", b"RCPT", b"RSET", b"NOOP"):
-            return b"250 ok\r\n"
-        if verb == b"DATA":
-            self._in_data = True
-            return b"354 go\r\n"
-        if verb == b"EHLO":
-            return b"250-sink\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n"
-        if verb == b"XWAI":
-            self.waiting.append((int(line[6:]), self._transport))
-            self._answer()
-            return b""
-        return b"221 bye\r\n" if verb == b"QUIT" else b"500 unknown\r\n"
-
-    def _taken(self) -> None:
-        FastSink.count += 1
-        if self.waiting:
-            FastSink.clock = time.monotonic()
-            self._answer()
-
-    def _answer(self) -> None:
-        for entry in [entry for entry in self.waiting if entry[0] <= FastSink.count]:
-            self.waiting.remove(entry)
-            entry[1].write(f"250 {FastSink.count} {FastSink.clock}\r\n".encode())
 
 
 async def wait_for_process(port: int, count: int) -> tuple[int, float]:

@@ -7,6 +7,7 @@ import os
 import secrets
 import signal
 import socket
+from collections.abc import Iterable
 
 from clarion_core import logs
 from clarion_core.content.renderer import Renderer
@@ -31,6 +32,7 @@ from clarion_workers.windows import Windows
 
 LANES = tuple(category.value for category in Category)
 _STORE_RETRY_S = 0.5
+_CANCEL_AGAIN_S = 0.2
 
 log = logs.get(__name__)
 
@@ -113,9 +115,7 @@ class PostRoom:
             return
         failed = [task.exception() for task in self._tasks if task.done() and not task.cancelled()]
         await self._drain()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await _end(self._tasks)
         await self._email.close()
         await self._store.close()
         await self._blocking.aclose()
@@ -156,3 +156,12 @@ class PostRoom:
                     job.cancel()
                 await asyncio.wait(late, timeout=self._settings.lease_s)
         log.info("drained", worker=self.name)
+
+
+async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel until they have ended: Python 3.11 loses a cancellation that meets the end of a `wait_for`."""
+    pending = {task for task in tasks if not task.done()}
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=_CANCEL_AGAIN_S)

@@ -21,6 +21,7 @@ from clarion_core.domain.errors import ClarionError, StoreUnavailable
 from clarion_core.domain.outcome import Ambiguous, Outcome
 from clarion_core.domain.retry import Conclusion, conclude
 from clarion_core.store.batches import Advanced, BatchRef, BatchStore, Claim, NotClaimed, Result, Step, Wanted
+from clarion_core.store.triggers import StoredDelivery
 from clarion_workers.channels import Channel
 from clarion_workers.channels.email import EmailMessage
 from clarion_workers.leases import Lease, Leases
@@ -67,20 +68,30 @@ class Deliverer:
             log.debug("batch_not_claimed", batch=ref.id, epoch=ref.epoch, why=claim.value)
             return
         async with self._leases.hold(ref, asked_at) as lease:
-            run = _Run(self, claim, lease, await self._composer.definition(claim))
-            if claim.crashes >= CRASHES_UNTIL_SOLO:
-                await run.one_by_one()
-            else:
-                await run.in_windows()
+            await _Run(self, claim, lease).work()
 
 
 class _Run:
     """One claim's way through the delivery step."""
 
-    def __init__(self, post: Deliverer, claim: Claim, lease: Lease, definition: Definition) -> None:
-        self._post, self._claim, self._lease, self._definition = post, claim, lease, definition
+    def __init__(self, post: Deliverer, claim: Claim, lease: Lease) -> None:
+        self._post, self._claim, self._lease = post, claim, lease
+        self._definition = Definition()
+        self._open: dict[str, StoredDelivery] = {}  # in a window that may be open, and not handed over yet
         self._results: list[Result] = []  # outcomes not recorded yet
         self._tally: Counter[str] = Counter()
+
+    async def work(self) -> None:
+        """Deliver the batch. Cut off, or without what it needs of the store: record, hand the rest back, raise."""
+        try:
+            self._definition = await self._post._composer.definition(self._claim)
+            if self._claim.crashes >= CRASHES_UNTIL_SOLO:
+                await self.one_by_one()
+            else:
+                await self.in_windows()
+        except (asyncio.CancelledError, StoreUnavailable):
+            await asyncio.shield(self._finish())
+            raise
 
     async def in_windows(self) -> None:
         """Compose the whole batch, then open one window after the other."""
@@ -99,10 +110,7 @@ class _Run:
             for delivery in self._claim.deliveries:
                 if self._must_stop():
                     break
-                wanted = Wanted(
-                    delivery_id=delivery.id, trigger_id=delivery.trigger_id, attempt=delivery.record.attempts + 1
-                )
-                opened = await self._advance([wanted], solo=True)
+                opened = await self._open_window([delivery], solo=True)
                 if opened.step is Step.PAUSED:
                     break
                 if opened.step is not Step.OPENED:
@@ -122,21 +130,12 @@ class _Run:
             if isinstance(item, Ready):
                 ready.append(item)
             else:
-                self._note(item, item.conclusion, item.delivery.record.attempts + opened)
+                self._note(item.delivery, item.conclusion, item.delivery.record.attempts + opened)
         return ready
 
     async def _window(self, window: Sequence[Ready]) -> bool:
         """Open a window and hand it over; False where the batch is not ours any more, or must wait."""
-        opened = await self._advance(
-            [
-                Wanted(
-                    delivery_id=item.delivery.id,
-                    trigger_id=item.delivery.trigger_id,
-                    attempt=item.delivery.record.attempts + 1,
-                )
-                for item in window
-            ]
-        )
+        opened = await self._open_window([item.delivery for item in window])
         if opened.step is Step.PAUSED:
             await self._finish()
         if opened.step is not Step.OPENED:
@@ -144,10 +143,18 @@ class _Run:
         await self._hand_over([item for item, ok in zip(window, opened.allowed, strict=True) if ok], opened.now_ms)
         return True
 
+    async def _open_window(self, deliveries: Sequence[StoredDelivery], *, solo: bool = False) -> Advanced:
+        self._open = {delivery.id: delivery for delivery in deliveries}
+        return await self._advance(
+            [
+                Wanted(delivery_id=item.id, trigger_id=item.trigger_id, attempt=item.record.attempts + 1)
+                for item in deliveries
+            ],
+            solo=solo,
+        )
+
     async def _hand_over(self, items: Sequence[Ready], now_ms: int) -> None:
         if not self._lease.is_safe:  # this process stood still: somebody else may have been told to send them
-            for item in items:
-                self._note(item, _NOT_HANDED_OVER, item.delivery.record.attempts + 1)
             self._lease.lost = True
             return
         started = time.monotonic()
@@ -155,7 +162,6 @@ class _Run:
             outcomes: Sequence[Outcome] = await self._post._email.send([item.message for item in items])
         except asyncio.CancelledError:
             self._conclude(items, [Ambiguous(detail="cut off by the shutdown")] * len(items), now_ms)
-            await asyncio.shield(self._finish())
             raise
         self._conclude(items, outcomes, now_ms + round(1000 * (time.monotonic() - started)))
 
@@ -170,10 +176,11 @@ class _Run:
                 now_ms=now_ms,
                 draw=random.random,
             )
-            self._note(item, conclusion, attempts)
+            self._note(item.delivery, conclusion, attempts)
+        self._open.clear()
 
-    def _note(self, item: Ready | Unready, conclusion: Conclusion, attempts: int) -> None:
-        delivery = item.delivery
+    def _note(self, delivery: StoredDelivery, conclusion: Conclusion, attempts: int) -> None:
+        self._open.pop(delivery.id, None)
         self._tally[conclusion.state.name.lower()] += 1
         self._results.append(
             Result(delivery_id=delivery.id, trigger_id=delivery.trigger_id, attempts=attempts, conclusion=conclusion)
@@ -189,6 +196,8 @@ class _Run:
             )
 
     async def _finish(self) -> None:
+        for delivery in list(self._open.values()):
+            self._note(delivery, _NOT_HANDED_OVER, delivery.record.attempts + 1)
         ended = await self._advance(finish=True)
         log.info(
             "batch_done",

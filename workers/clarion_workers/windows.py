@@ -38,11 +38,10 @@ class Windows:
         try:
             await granted
         except asyncio.CancelledError:
-            if granted.done() and not granted.cancelled():
-                self._give_back(count)
+            if granted.cancelled():
+                self._grant()  # those behind may go ahead
             else:
-                self._waiting.remove((count, granted))
-                self._grant()
+                self._give_back(count)
             raise
 
     def _give_back(self, count: int) -> None:
@@ -50,7 +49,8 @@ class Windows:
         self._grant()
 
     def _grant(self) -> None:
-        while self._waiting and self._free >= self._waiting[0][0]:
+        while self._waiting and (self._waiting[0][1].cancelled() or self._free >= self._waiting[0][0]):
             count, granted = self._waiting.popleft()
-            self._free -= count
-            granted.set_result(None)
+            if not granted.cancelled():
+                self._free -= count
+                granted.set_result(None)

@@ -20,7 +20,10 @@ class ContextSchema:
         self.fields = {field.name: field for field in fields}
         self._required = [name for name, field in self.fields.items() if field.required]
         self._dates = frozenset(name for name, field in self.fields.items() if field.type is FieldType.DATE_TIME)
-        self._defaults = self._parsed({n: f.default if f.has_default else None for n, f in self.fields.items()})
+        self._defaults: dict[str, object] = dict.fromkeys(self.fields)
+        self._defaults |= self._parsed(
+            {name: field.default for name, field in self.fields.items() if field.has_default}
+        )
 
     def problems(self, values: Mapping[str, object], path: str) -> list[FieldProblem]:
         """What is wrong with the given values: unknown names and wrong types, each under `path`."""
@@ -50,7 +53,8 @@ class ContextSchema:
         return {**base, **self._parsed(own)}
 
     def _parsed(self, values: Mapping[str, object]) -> dict[str, object]:
-        parsed = dict(values)
+        """What is given, as templates see it; `None` means absent and hides nothing."""
+        parsed = {name: value for name, value in values.items() if value is not None}
         for name in self._dates & parsed.keys():
             if isinstance(text := parsed[name], str):
                 parsed[name] = datetime.fromisoformat(text)

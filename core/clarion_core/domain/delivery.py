@@ -37,7 +37,7 @@ FINAL_STATES = frozenset(
 )
 WAITING_STATES = frozenset({DeliveryState.QUEUED, DeliveryState.RETRYING})
 
-# Drawn in ARCHITECTURE.md, "A delivery's life"; the store's Lua functions make these moves and no others.
+# Drawn in ARCHITECTURE.md, "A delivery's life"; the store's Lua functions make these moves and CORRECTIONS.
 TRANSITIONS: dict[DeliveryState, frozenset[DeliveryState]] = {
     DeliveryState.QUEUED: frozenset(
         {
@@ -68,6 +68,11 @@ TRANSITIONS: dict[DeliveryState, frozenset[DeliveryState]] = {
         }
     ),
     **{state: frozenset() for state in FINAL_STATES},
+}
+# What a worker that lost its batch may still put right: how an attempt ended that had to be called ambiguous.
+CORRECTIONS: dict[DeliveryState, frozenset[DeliveryState]] = {
+    DeliveryState.QUEUED: frozenset({DeliveryState.SENT, DeliveryState.FAILED}),
+    DeliveryState.AMBIGUOUS: frozenset({DeliveryState.SENT, DeliveryState.FAILED}),
 }
 
 

@@ -236,8 +236,9 @@ class StoreFull(Exhausted):
     reason = "STORE_FULL"
 
     def __init__(self, used: int, limit: int) -> None:
+        held = f"the store holds {used} bytes of at most {limit}" if limit else "the store is full"
         super().__init__(
-            f"the store holds {used} bytes of at most {limit}; new triggers are taken below 80 %",
+            f"{held}; new triggers are taken below 80 %",
             metadata={"subject": "store memory", "used_bytes": str(used), "limit_bytes": str(limit)},
             retry_after_s=10.0,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -100,7 +101,7 @@ class BatchStore:
             ref.shard,
             batch=ref.id,
             epoch=ref.epoch,
-            worker=self._worker,
+            claim=f"{self._worker} {secrets.token_hex(4)}",
             lease_ms=self._lease_ms,
             retention_s=self._retention_s,
         )
@@ -136,7 +137,6 @@ class BatchStore:
             campaign=claim.campaign,
             batch=claim.ref.id,
             epoch=claim.ref.epoch,
-            worker=self._worker,
             lease_ms=self._lease_ms,
             retention_s=self._retention_s,
             results=[_result_row(result) for result in results],
@@ -154,7 +154,6 @@ class BatchStore:
         lost = await self._store.call(
             "renew",
             shard,
-            worker=self._worker,
             lease_ms=self._lease_ms,
             batches=[(ref.id, ref.epoch) for ref in refs],
         )
@@ -162,7 +161,9 @@ class BatchStore:
 
     async def sweep(self, shard: int, limit: int) -> tuple[int, list[tuple[str, str]]]:
         """Look at open batches that are due for it: how many, and (batch, what was done) for those repaired."""
-        looked, repaired = await self._store.call("sweep", shard, limit=limit, retention_s=self._retention_s)
+        looked, repaired = await self._store.call(
+            "sweep", shard, limit=limit, lease_ms=self._lease_ms, retention_s=self._retention_s
+        )
         return looked, [(batch.decode(), done.decode()) for batch, done in repaired]
 
 

@@ -79,8 +79,11 @@ class CampaignStore:
             superseded=before.revision if before and changed else 0,
         )
         replayed = _verdict(answer, campaign.name, request)
-        await self._set_gates(campaign.key, campaign.version, campaign.state, campaign.revision)
-        return decode_campaign(replayed) if replayed else None
+        earlier = decode_campaign(replayed) if replayed else None
+        stored = earlier or campaign
+        await self._set_gates(stored.key, stored.version, stored.state, stored.revision)
+        await self._settled(stored.key, stored.version)
+        return earlier
 
     async def delete(self, campaign: Campaign, request: RequestKey) -> bool:
         """Remove a campaign as it was read; True if the request id had done so before. Errors as `put`."""
@@ -96,9 +99,12 @@ class CampaignStore:
             version=campaign.version + 1,
             revision=campaign.revision,
         )
-        replayed = _verdict(answer, campaign.name, request)
-        await self._set_gates(campaign.key, campaign.version + 1, CampaignState.STOPPED, campaign.revision, gone=True)
-        return replayed is not None
+        if _verdict(answer, campaign.name, request) is not None:
+            return True
+        version = campaign.version + 1
+        await self._set_gates(campaign.key, version, CampaignState.STOPPED, campaign.revision, gone=True)
+        await self._settled(campaign.key, version)
+        return False
 
     async def answered(self, workspace: str, request: RequestKey, name: str) -> bytes | None:
         """The answer that a request id got before, empty for a removal; None where it is new."""
@@ -132,12 +138,13 @@ class CampaignStore:
     async def repair_gates(self) -> AsyncIterator[str]:
         """Set the gates of every campaign whose last change may not have reached them; their keys."""
         for raw in await self._store.command("SRANDMEMBER", keys.key(CONTROL, "dirty"), 100):
-            key = raw.decode()
+            key, _, changed = raw.decode().partition(" ")
             record, version, revision = await self._store.command(
                 "HMGET", keys.key(CONTROL, "campaign", key), "rec", "ver", "rev"
             )
             state = decode_campaign(record).state if record else CampaignState.STOPPED
             await self._set_gates(key, int(version or 0), state, int(revision or 0), gone=not record)
+            await self._settled(key, int(changed))
             yield key
 
     async def _set_gates(
@@ -155,7 +162,10 @@ class CampaignStore:
             )
             while await self._store.call("unpark", shard, campaign=key, limit=UNPARK_AT_ONCE) == UNPARK_AT_ONCE:
                 continue
-        await self._store.command("SREM", keys.key(CONTROL, "dirty"), key)
+
+    async def _settled(self, key: str, version: int) -> None:
+        """All gates know of this change; a later one has a mark of its own."""
+        await self._store.command("SREM", keys.key(CONTROL, "dirty"), f"{key} {version}")
 
 
 def counts_of(row: list[bytes | None]) -> Counts:

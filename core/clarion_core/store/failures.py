@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from redis.exceptions import (
     BusyLoadingError,
+    OutOfMemoryError,
     ReadOnlyError,
     ResponseError,
 )
@@ -30,10 +31,9 @@ def translated() -> Iterator[None]:
         yield
     except (RedisConnectionError, RedisTimeoutError, BusyLoadingError, ReadOnlyError, OSError) as error:
         raise StoreUnavailable from error
+    except OutOfMemoryError as error:
+        raise StoreFull(0, 0) from error
     except ResponseError as error:
-        text = str(error)
-        if text.startswith("OOM") or "OOM command not allowed" in text:
-            raise StoreFull(0, 0) from error
-        if text.startswith(_UNAVAILABLE):
+        if str(error).startswith(_UNAVAILABLE):
             raise StoreUnavailable from error
         raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -112,11 +113,13 @@ class TriggerStore:
         place = stored.placement
         pages = (place.start + place.count - 1) // keys.PAGE - place.start // keys.PAGE + 1
         before: TriggerState | None = None
+        call = secrets.token_hex(8)
         for first in range(0, pages, CANCEL_PAGES):
             answer = await self._store.call(
                 "cancel",
                 shard,
                 trigger=trigger_id,
+                call=call,
                 retention_s=self._retention_s,
                 **{"from": first, "pages": CANCEL_PAGES},
             )

@@ -20,6 +20,7 @@ class Upkeep:
     def __init__(self, store: Store, *, worker: str) -> None:
         self._store, self._worker = store, worker
         self._cursors: dict[int, int] = {}
+        self._ahead: dict[int, list[str]] = {}  # triggers found and not handed out yet
 
     async def take_turn(self, shard: int, every_s: float) -> bool:
         """Whether this worker sweeps the shard now; the right lapses when it is not used for three turns."""
@@ -38,6 +39,13 @@ class Upkeep:
 
     async def next_triggers(self, shard: int) -> list[str]:
         """The next few triggers of a walk through all of them; index entries of those gone are dropped on the way."""
+        if not self._ahead.get(shard):
+            self._ahead[shard] = await self._scan(shard)
+        ahead = self._ahead[shard]
+        self._ahead[shard] = ahead[TRIGGERS_AT_ONCE:]
+        return ahead[:TRIGGERS_AT_ONCE]
+
+    async def _scan(self, shard: int) -> list[str]:
         prefix, index = keys.key(shard, "trigger"), keys.key(shard, "index")
         cursor, names = await self._store.command("SCAN", self._cursors.get(shard, 0), "COUNT", SCAN_AT_ONCE)
         self._cursors[shard] = int(cursor)
@@ -51,7 +59,7 @@ class Upkeep:
                     limit=SCAN_AT_ONCE,
                     before_ms=time.time_ns() // 1_000_000,
                 )
-        return [name[len(prefix) :] for name in found if name.startswith(prefix)][:TRIGGERS_AT_ONCE]
+        return [name[len(prefix) :] for name in found if name.startswith(prefix)]
 
     async def recount(self, shard: int, trigger: str) -> tuple[Counts | None, Counts | None]:
         """A trigger's account as kept, and as its ledger adds up; None, None where it moved meanwhile or is gone."""

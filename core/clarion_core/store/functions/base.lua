@@ -80,7 +80,7 @@ local function dequeue(shard, lane, batch, epoch)
 end
 
 -- A batch record: c campaign, rev revision, l lane, n open deliveries, e epoch of the last claim, j epoch its job
--- carries, u lease's end (0: nobody's), w worker, pol ambiguity policy and attempts (L8, M8), m members of a retry
+-- carries, u lease's end (0: nobody's), w the claim that holds it, pol ambiguity policy and attempts (L8, M8), m members of a retry
 -- batch, crash claims lost without a record, solo the delivery that is worked on alone, k parked.
 local function batch_of(shard, id)
   local flat = redis.call('HGETALL', key(shard, 'batch', id))

@@ -53,10 +53,28 @@ local function members_of(shard, b)
   return b.m and retry_members(shard, b) or own_members(shard, b)
 end
 
+-- Why a trigger's deliveries are called off, or false.
+local function calling_off(shard, gate)
+  local known = {}
+  return function(trigger)
+    if gate == 'S' then
+      return 'CAMPAIGN_STOPPED'
+    end
+    if known[trigger] == nil then
+      known[trigger] = redis.call('HGET', key(shard, 'trigger', trigger), 'st') == 'X' and 'TRIGGER_CANCELLED' or false
+    end
+    return known[trigger]
+  end
+end
+
 -- A worker died or was fenced out with windows open. What was in them may have been handed over: AT_LEAST_ONCE sends
--- it again, AT_MOST_ONCE ends AMBIGUOUS. The one delivery that was being worked on alone is the poison.
+-- it again unless it was called off, AT_MOST_ONCE ends AMBIGUOUS. The one delivery that was being worked on alone is
+-- the poison.
 local function settle_open(ch, b)
   local policy, attempts = string.sub(b.pol, 1, 1), tonumber(string.sub(b.pol, 2))
+  local gate = gate_state(ch.shard, b.c)
+  local off = calling_off(ch.shard, gate)
+  ch.stopped = gate == 'S'
   for _, member in ipairs(members_of(ch.shard, b)) do
     local rec = member.rec
     if rec.state == 'G' then
@@ -64,7 +82,7 @@ local function settle_open(ch, b)
       rec.reason, rec.detail = 'HANDOVER_UNKNOWN', ''
       if b.solo == member.ref then
         rec.state, rec.reason = 'F', 'POISON'
-      elseif policy == 'L' and rec.attempts < attempts then
+      elseif policy == 'L' and rec.attempts < attempts and not off(member.segment.trigger) then
         rec.state = 'Q'
       else
         rec.state = 'A'
@@ -77,16 +95,23 @@ local function settle_open(ch, b)
   end
 end
 
--- Nobody takes over for a lease after the store was away for half of one: its workers could not renew.
-local function grace_until(shard)
+-- Until when nobody takes over: a lease after the store was away for half of one, since its workers could not renew.
+-- Whoever comes first after that notices it.
+local function grace_until(shard, lease_ms, now)
+  local beat = tonumber(redis.call('GET', key(shard, 'beat')) or 0)
+  redis.call('SET', key(shard, 'beat'), now)
+  if beat > 0 and now - beat > lease_ms / 2 then
+    redis.call('SET', key(shard, 'grace'), now + lease_ms, 'PX', lease_ms)
+  end
   return tonumber(redis.call('GET', key(shard, 'grace')) or 0)
 end
 
-local function recover(shard, b, retention_s)
+local function recover(shard, b, lease_ms, retention_s)
   local now = now_ms()
-  if b.u > 0 and grace_until(shard) > now then
-    redis.call('ZADD', key(shard, 'queue', b.l), 'XX', grace_until(shard), job_id(shard, b.id, b.j))
-    look_at(shard, b.id, grace_until(shard))
+  local grace = b.u > 0 and grace_until(shard, lease_ms, now) or 0
+  if grace > now then
+    redis.call('ZADD', key(shard, 'queue', b.l), 'XX', grace, job_id(shard, b.id, b.j))
+    look_at(shard, b.id, grace)
     return 'GRACE'
   end
   local ch = changes(shard, b.c, retention_s)
@@ -116,19 +141,6 @@ local function cancel_members(ch, members, reason_of)
   return kept
 end
 
-local function calling_off(shard, gate)
-  local known = {}
-  return function(trigger)
-    if gate == 'S' then
-      return 'CAMPAIGN_STOPPED'
-    end
-    if known[trigger] == nil then
-      known[trigger] = redis.call('HGET', key(shard, 'trigger', trigger), 'st') == 'X' and 'TRIGGER_CANCELLED' or false
-    end
-    return known[trigger]
-  end
-end
-
 local function load_members(shard, members)
   local rows, segments, heads, seen = {}, {}, {}, {}
   for _, member in ipairs(members) do
@@ -147,14 +159,13 @@ local function load_members(shard, members)
   return rows, segments, heads
 end
 
-local function take(shard, b, epoch, worker, lease_ms, now)
-  local name = key(shard, 'batch', b.id)
-  redis.call('HSET', name, 'e', epoch, 'u', now + lease_ms, 'w', worker)
+local function take(shard, b, lease_ms, now)
+  redis.call('HSET', key(shard, 'batch', b.id), 'u', now + lease_ms)
   redis.call('ZADD', key(shard, 'queue', b.l), 'XX', now + lease_ms, job_id(shard, b.id, b.j))
   look_at(shard, b.id, now + lease_ms + LOOK_MS)
 end
 
--- request: shard, batch, epoch, worker, lease_ms, retention_s
+-- request: shard, batch, epoch, claim (names this call: sent twice, it is answered twice), lease_ms, retention_s
 -- answer: {CLAIMED, campaign, revision, crashes, now, rows, segments, heads} or {GONE|STALE|PARKED|EMPTY|…}
 local function claim(_, args)
   local r = cmsgpack.unpack(args[1])
@@ -164,9 +175,10 @@ local function claim(_, args)
   end
   local now = now_ms()
   if r.epoch == b.e and b.u > 0 and b.u <= now then
-    return {recover(r.shard, b, r.retention_s)}
+    return {recover(r.shard, b, r.lease_ms, r.retention_s)}
   end
-  if r.epoch ~= b.e + 1 or b.k then
+  local again = r.epoch == b.e and b.u > 0 and b.w == r.claim
+  if not again and (r.epoch ~= b.e + 1 or b.k) then
     return {'STALE'}
   end
   local gate = gate_state(r.shard, b.c)
@@ -184,8 +196,8 @@ local function claim(_, args)
     close(r.shard, b)
     return {'EMPTY'}
   end
-  take(r.shard, b, r.epoch, r.worker, r.lease_ms, now)
-  redis.call('HSET', key(r.shard, 'batch', b.id), 'n', #members)
+  take(r.shard, b, r.lease_ms, now)
+  redis.call('HSET', key(r.shard, 'batch', b.id), 'e', r.epoch, 'w', r.claim, 'n', #members)
   local rows, segments, heads = load_members(r.shard, members)
   return {'CLAIMED', b.c, tonumber(b.rev), b.crash, now, rows, segments, heads}
 end
@@ -241,13 +253,13 @@ local function record(ch, b, result, off)
 end
 
 -- Open a window: what is marked SENDING here may be handed over from now on. 1 or 0 for each wanted delivery.
-local function open(ch, b, wanted, off)
+local function open(ch, b, wanted, recorded, off)
   local allowed = {}
   for i, want in ipairs(wanted) do
     local ref, trigger, attempt = want[1], want[2], want[3]
     local page, index = locate(ref)
     local rec = parse(redis.call('HGET', key(ch.shard, 'ledger', page), index))
-    local ours = carried(rec, b.m and b.id or '')
+    local ours = carried(rec, b.m and b.id or '') and not recorded[ref]
     local again = rec.state == 'G' and rec.attempts == attempt
     local called_off = ours and not again and off(trigger)
     allowed[i] = 0
@@ -264,7 +276,7 @@ local function open(ch, b, wanted, off)
   return allowed
 end
 
--- request: shard, campaign, batch, epoch, worker, lease_ms, retention_s, results {ref, trigger, state, attempts, reason, detail,
+-- request: shard, campaign, batch, epoch, lease_ms, retention_s, results {ref, trigger, state, attempts, reason, detail,
 --   due, ambiguous}, open {ref, trigger, attempt}, solo, finish
 -- answer: {OPENED, now, allowed} or {FENCED|PAUSED|CLOSED|HANDED_BACK}
 local function advance(_, args)
@@ -280,12 +292,15 @@ local function advance(_, args)
   local gate = gate_state(r.shard, b.c)
   ch.stopped = gate == 'S'
   local off = calling_off(r.shard, gate)
-  local left = 0
+  local left, recorded = 0, {}
   for _, result in ipairs(r.results) do
-    left = left + (record(ch, b, result, off) and 1 or 0)
+    if not recorded[result[1]] then  -- what a call notes is read by the next one
+      left = left + (record(ch, b, result, off) and 1 or 0)
+      recorded[result[1]] = true
+    end
   end
   local wanted = gate == 'P' and {} or r.open
-  local allowed = open(ch, b, wanted, off)
+  local allowed = open(ch, b, wanted, recorded, off)
   flush(ch)
   local name = key(r.shard, 'batch', b.id)
   if #r.results > 0 then
@@ -300,7 +315,7 @@ local function advance(_, args)
     hand_out(r.shard, b, ch.now, ch.now)
     return {'HANDED_BACK'}
   end
-  take(r.shard, b, b.e, r.worker, r.lease_ms, ch.now)
+  take(r.shard, b, r.lease_ms, ch.now)
   if r.solo and allowed[1] == 1 then
     redis.call('HSET', name, 'solo', r.open[1][1])
   end
@@ -310,20 +325,16 @@ local function advance(_, args)
   return {'OPENED', ch.now, allowed}
 end
 
--- A sign of life for the batches in hand. request: shard, worker, lease_ms, batches {batch, epoch}
+-- A sign of life for the batches in hand. request: shard, lease_ms, batches {batch, epoch}
 -- answer: the batches that are no longer this worker's
 local function renew(_, args)
   local r = cmsgpack.unpack(args[1])
   local now, lost = now_ms(), {}
-  local beat = tonumber(redis.call('GET', key(r.shard, 'beat')) or 0)
-  if beat > 0 and now - beat > r.lease_ms / 2 then
-    redis.call('SET', key(r.shard, 'grace'), now + r.lease_ms, 'PX', r.lease_ms)
-  end
-  redis.call('SET', key(r.shard, 'beat'), now)
+  grace_until(r.shard, r.lease_ms, now)
   for _, mine in ipairs(r.batches) do
     local b = batch_of(r.shard, mine[1])
     if b and b.e == mine[2] and b.u > 0 then
-      take(r.shard, b, b.e, r.worker, r.lease_ms, now)
+      take(r.shard, b, r.lease_ms, now)
     else
       lost[#lost + 1] = mine[1]
     end

@@ -38,7 +38,7 @@ local function campaign_put(_, args)
     redis.call('PEXPIRE', key(CONTROL, 'revision', r.campaign .. ':' .. r.superseded), REVISION_TTL_MS)
   end
   redis.call('ZADD', key(CONTROL, 'campaigns', r.workspace), 0, r.id)
-  redis.call('SADD', key(CONTROL, 'dirty'), r.campaign)
+  redis.call('SADD', key(CONTROL, 'dirty'), r.campaign .. ' ' .. r.version)
   remember(request, r.fingerprint, record)
   return {'OK'}
 end
@@ -62,7 +62,7 @@ local function campaign_delete(_, args)
   redis.call('PEXPIRE', name, REVISION_TTL_MS)
   redis.call('PEXPIRE', key(CONTROL, 'revision', r.campaign .. ':' .. r.revision), REVISION_TTL_MS)
   redis.call('ZREM', key(CONTROL, 'campaigns', r.workspace), r.id)
-  redis.call('SADD', key(CONTROL, 'dirty'), r.campaign)
+  redis.call('SADD', key(CONTROL, 'dirty'), r.campaign .. ' ' .. r.version)
   remember(request, r.fingerprint, '')
   return {'OK'}
 end
@@ -104,7 +104,7 @@ local function unpark(_, args)
   local batches = redis.call('SPOP', key(r.shard, 'parked', r.campaign), r.limit)
   for _, id in ipairs(batches) do
     local b = batch_of(r.shard, id)
-    if b then
+    if b and b.k then
       hand_out(r.shard, b, now, now)
     end
   end

@@ -1,6 +1,6 @@
 -- Finding and repairing what got lost. The sweep reads the open batches whose next look is due, and nothing else.
 
-local function look(shard, b, now, retention_s)
+local function look(shard, b, now, lease_ms, retention_s)
   if b.k then
     if gate_state(shard, b.c) == 'P' then
       redis.call('PEXPIRE', key(CONTROL, 'revision', b.c .. ':' .. b.rev), REVISION_TTL_MS, 'GT')
@@ -19,13 +19,13 @@ local function look(shard, b, now, retention_s)
   local score = tonumber(redis.call('ZSCORE', key(shard, 'queue', b.l), id) or -1)
   local lost = score < 0 or redis.call('EXISTS', 'arq:job:' .. id) == 0
   if lost or b.u > 0 then
-    return recover(shard, b, retention_s)
+    return recover(shard, b, lease_ms, retention_s)
   end
   look_at(shard, b.id, math.max(score, now) + WAITING_LOOK_MS)
   return nil
 end
 
--- request: shard, limit, retention_s; answer: how many were looked at, then {batch, what was done} of those repaired
+-- request: shard, limit, lease_ms, retention_s; answer: how many were looked at, then {batch, what was done} of those repaired
 local function sweep(_, args)
   local r = cmsgpack.unpack(args[1])
   local now, repaired = now_ms(), {}
@@ -35,7 +35,7 @@ local function sweep(_, args)
     if not b then
       redis.call('ZREM', key(r.shard, 'open'), id)
     else
-      local done = look(r.shard, b, now, r.retention_s)
+      local done = look(r.shard, b, now, r.lease_ms, r.retention_s)
       if done then
         repaired[#repaired + 1] = {id, done}
       end

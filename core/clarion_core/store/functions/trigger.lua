@@ -42,19 +42,20 @@ local function deliveries(_, args)
 end
 
 -- Call a trigger off: what waits becomes CANCELLED here, what is being handed over keeps its outcome.
--- request: shard, trigger, retention_s, from (a page, 0 first), pages; answer: {state before} or {} where there is none
+-- request: shard, trigger, call (names this call), retention_s, from (a page, 0 first), pages
+-- answer: {state before} or {} where there is none
 local function cancel(_, args)
   local r = cmsgpack.unpack(args[1])
   local name = key(r.shard, 'trigger', r.trigger)
-  local account = redis.call('HMGET', name, 'c', 'st', 'pg')
+  local account = redis.call('HMGET', name, 'c', 'st', 'pg', 'off')
   if not account[1] then
     return {}
   end
   local state = account[2]
   if state ~= 'R' and state ~= 'X' then
-    return {state}
+    return {account[4] == r.call and 'X' or state}  -- ended by this very call, sent twice
   end
-  redis.call('HSET', name, 'st', 'X')
+  redis.call('HSET', name, 'st', 'X', 'off', r.call)
   local base, start, count = string.match(account[3], '^(.-):(%d+):(%d+)$')
   local first, last = math.floor(start / PAGE), math.floor((start + count - 1) / PAGE)
   local ch = changes(r.shard, account[1], r.retention_s)

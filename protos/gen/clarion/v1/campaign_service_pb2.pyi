@@ -170,7 +170,7 @@ class ListCampaignsResponse(_message.Message):
     """Empty on the last page, and only there."""
     @_builtins.property
     def campaigns(self) -> _containers.RepeatedCompositeFieldContainer[_campaign_pb2.Campaign]:
-        """In the order of their names, without counts."""
+        """In the order of their names, without counts. Fewer than asked for where more would be over 2 MiB."""
 
     def __init__(
         self,
@@ -205,12 +205,12 @@ class UpdateCampaignRequest(_message.Message):
     """Check everything, store nothing, answer what would have been stored."""
     @_builtins.property
     def campaign(self) -> _campaign_pb2.Campaign:
-        """`name` says which; the fields of the mask are taken from here. Required."""
+        """`name` says which and is required; the fields of the mask are taken from here. Required."""
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which fields change, by their top-level names; absent: those that are set; `*`: all that can be set. An unknown
-        or output-only path is INVALID_ARGUMENT.
+        """Which fields change, by their top-level names; absent or empty: those that are set; `*`: all that can be set. An
+        unknown or output-only path is INVALID_ARGUMENT.
         """
 
     def __init__(

@@ -54,7 +54,7 @@ class DeliveryServiceServicer(object):
     """
 
     def GetDelivery(self, request, context):
-        """GetDelivery reads one delivery. NOT_FOUND, DELIVERY_NOT_FOUND.
+        """GetDelivery reads one delivery. NOT_FOUND: TRIGGER_NOT_FOUND or DELIVERY_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,7 +36,7 @@ class DeliveryServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> DeliveryServiceAsyncStub: ...
     GetDelivery: _grpc.UnaryUnaryMultiCallable[_delivery_service_pb2.GetDeliveryRequest, _delivery_service_pb2.GetDeliveryResponse]
-    """GetDelivery reads one delivery. NOT_FOUND, DELIVERY_NOT_FOUND."""
+    """GetDelivery reads one delivery. NOT_FOUND: TRIGGER_NOT_FOUND or DELIVERY_NOT_FOUND."""
     ListDeliveries: _grpc.UnaryUnaryMultiCallable[_delivery_service_pb2.ListDeliveriesRequest, _delivery_service_pb2.ListDeliveriesResponse]
     """ListDeliveries pages through a trigger's deliveries in the order of the request's recipients. NOT_FOUND,
     TRIGGER_NOT_FOUND.
@@ -50,7 +50,7 @@ class DeliveryServiceAsyncStub(DeliveryServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetDelivery: _aio.UnaryUnaryMultiCallable[_delivery_service_pb2.GetDeliveryRequest, _delivery_service_pb2.GetDeliveryResponse]  # type: ignore[assignment]
-    """GetDelivery reads one delivery. NOT_FOUND, DELIVERY_NOT_FOUND."""
+    """GetDelivery reads one delivery. NOT_FOUND: TRIGGER_NOT_FOUND or DELIVERY_NOT_FOUND."""
     ListDeliveries: _aio.UnaryUnaryMultiCallable[_delivery_service_pb2.ListDeliveriesRequest, _delivery_service_pb2.ListDeliveriesResponse]  # type: ignore[assignment]
     """ListDeliveries pages through a trigger's deliveries in the order of the request's recipients. NOT_FOUND,
     TRIGGER_NOT_FOUND.
@@ -67,7 +67,7 @@ class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _delivery_service_pb2.GetDeliveryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_delivery_service_pb2.GetDeliveryResponse, _abc.Awaitable[_delivery_service_pb2.GetDeliveryResponse]]:
-        """GetDelivery reads one delivery. NOT_FOUND, DELIVERY_NOT_FOUND."""
+        """GetDelivery reads one delivery. NOT_FOUND: TRIGGER_NOT_FOUND or DELIVERY_NOT_FOUND."""
 
     @_abc_1.abstractmethod
     def ListDeliveries(

@@ -83,6 +83,9 @@ class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     It travels as the name of the value in `google.rpc.ErrorInfo.reason`, with the domain `clarion.dev`; what the
     message text says in words is also in `ErrorInfo.metadata`. New values may appear: treat an unknown one by its
     gRPC status code alone.
+
+    Errors are kept small enough for every client's limit on trailers. Where an error has more field violations than
+    fit, `BadRequest` holds the first ones and `ErrorInfo.metadata` says how many there are (`violations: 1000`).
     """
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0

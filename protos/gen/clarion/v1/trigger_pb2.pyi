@@ -189,7 +189,7 @@ class RecipientRefusal(_message.Message):
     """The recipient's user id."""
     @_builtins.property
     def violations(self) -> _containers.RepeatedCompositeFieldContainer[Global___FieldViolation]:
-        """What is wrong, at least one."""
+        """What is wrong: the first 1 to 5 violations."""
 
     def __init__(
         self,
@@ -215,7 +215,7 @@ class FieldViolation(_message.Message):
     FIELD_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     field: _builtins.str
-    """The path in the request: `recipients[3].context.total`."""
+    """The path in the request: `recipients[3].context.total`. At most 200 characters."""
     description: _builtins.str
     """What is wrong and what would be right."""
     def __init__(

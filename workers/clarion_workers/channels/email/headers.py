@@ -20,7 +20,7 @@ _WORD_LINE_MAX = 76  # of a line that holds one
 _FRAME = len("=?utf-8?b??=")
 
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
-_WORDS = re.compile(r"[!-~]{1,70}(?: [!-~]{1,70})*")
+_WORDS = re.compile(r"[!-~]{1,60}(?: [!-~]{1,60})*")
 _PHRASE = re.compile(r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~]+(?: [A-Za-z0-9!#$%&'*+\-/=?^_`{|}~]+)*")
 _UNQUOTED = re.compile(r'(["\\])')
 # RFC 2047 §5 (3): these alone may stand for themselves in a display name; a subject may hold more but need not.

@@ -126,14 +126,19 @@ class EmailChannel:
             call.done.set_result(None)
 
     def give_back(self, item: Item) -> None:
-        """Put the message first in line, once."""
+        """Put the message first in line, once; a new connection takes it, since idle ones may be as dead."""
         assert isinstance(item, _Item)
         item.repeated = True
         self._waiting.appendleft(item)
+        while self._idle:
+            self._idle.pop().leave()
 
     def idle(self, session: Session) -> None:
         """Keep the session for the next message."""
-        self._idle.append(session)
+        if self._closed:
+            session.leave()
+        else:
+            self._idle.append(session)
 
     def gone(self, session: Session) -> None:
         """Forget the session, and see that what waits does not wait in vain."""

@@ -1,0 +1,120 @@
+"""The bare loop: Clarion's own rendering, MIME and SMTP code in one process, with no queue, store or contract."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import time
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+import uvloop
+
+from benchmarks import orders
+from clarion_core.content.renderer import Renderer
+from clarion_core.content.types import RenderedEmail, RenderRequest
+from clarion_core.domain.context import ContextSchema
+from clarion_core.domain.outcome import Sent
+from clarion_core.domain.recipient import Recipient
+from clarion_core.settings import WorkerSettings
+from clarion_workers.channels.email import EmailChannel, EmailMessage, from_settings
+from support.example_orders import definition, revision
+
+BATCH = orders.A_CALL
+AT_ONCE = WorkerSettings.model_fields["jobs"].default  # batches in hand, as in a worker
+
+
+class Writer:
+    """Makes messages of orders."""
+
+    def __init__(self) -> None:
+        self._renderer, self._revision = Renderer(), revision()
+        self._schema = ContextSchema(definition().context)
+        self._base = self._schema.base({})
+
+    async def write(self, numbered: Sequence[tuple[int, dict[str, Any]]]) -> list[EmailMessage]:
+        """The messages of these orders."""
+        requests = [self._request(**order) for _, order in numbered]
+        rendered = await self._renderer.render(self._revision, requests)
+        now_s = time.time()
+        return [
+            self._message(f"bare-{number}", request, result, now_s)
+            for (number, _), request, result in zip(numbered, requests, rendered, strict=True)
+            if isinstance(result, RenderedEmail)
+        ]
+
+    def _request(self, context: dict[str, object], **recipient: Any) -> RenderRequest:
+        return RenderRequest(recipient=Recipient(**recipient), context=self._schema.resolve(self._base, context))
+
+    def _message(self, delivery_id: str, request: RenderRequest, result: RenderedEmail, now_s: float) -> EmailMessage:
+        email = self._revision.definition.email
+        assert email
+        return EmailMessage(
+            delivery_id=delivery_id,
+            sender=email.sender,
+            reply_to=email.reply_to,
+            to_address=request.recipient.addresses["email"],
+            subject=result.subject,
+            html=result.html,
+            text=result.text,
+            date_s=now_s,
+        )
+
+
+class Loop:
+    """Sends orders as fast as one process can."""
+
+    def __init__(self, smtp_port: int) -> None:
+        self._email = EmailChannel(from_settings(WorkerSettings(smtp_port=smtp_port)))
+        self._writer = Writer()
+
+    async def run(self, count: int) -> float:
+        """Send this many; the seconds it took until the last one was taken."""
+        source = enumerate(list(orders.plain(count)))
+        started = time.perf_counter()
+        sent = await asyncio.gather(*(self._batches(source) for _ in range(AT_ONCE)))
+        took = time.perf_counter() - started
+        if sum(sent) != count:
+            raise SystemExit(f"{count - sum(sent)} messages were not sent")
+        return took
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        await self._email.close()
+
+    async def _batches(self, source: Iterator[tuple[int, dict[str, Any]]]) -> int:
+        sent = 0
+        while batch := list(islice(source, BATCH)):
+            outcomes = await self._email.send(await self._writer.write(batch))
+            sent += sum(isinstance(outcome, Sent) for outcome in outcomes)
+        return sent
+
+
+async def messages_of(count: int) -> list[EmailMessage]:
+    """The first orders as messages."""
+    return await Writer().write(list(enumerate(orders.plain(count))))
+
+
+async def _run(smtp_port: int, count: int) -> None:
+    loop = Loop(smtp_port)
+    await loop.run(BATCH)  # compiles the templates and opens the connections
+    print('{"event": "ready"}', flush=True)  # noqa: T201
+    before = time.process_time()
+    took = await loop.run(count)
+    print(json.dumps({"seconds": took, "cpu_s": time.process_time() - before}), flush=True)  # noqa: T201
+    await loop.close()
+
+
+def main() -> None:
+    """Run as a process; says how long it took."""
+    parser = argparse.ArgumentParser(description="the bare loop")
+    parser.add_argument("--smtp-port", type=int, required=True)
+    parser.add_argument("--count", type=int, required=True)
+    arguments = parser.parse_args()
+    uvloop.run(_run(arguments.smtp_port, arguments.count))
+
+
+if __name__ == "__main__":
+    main()

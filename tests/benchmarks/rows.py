@@ -1,0 +1,84 @@
+"""Rows: what a measurement says, as a table for people and as JSON for scripts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from rich.console import Console
+from rich.table import Table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One figure. `ratio` is value ÷ baseline; a value of None is void, and the note says why."""
+
+    id: str
+    value: float | str | None
+    unit: str
+    baseline: float | None = None
+    ratio: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """What a row has to reach: its `of` (value or ratio) at least, or at most, `bound`."""
+
+    of: str
+    at_least: bool
+    bound: float
+
+    def __str__(self) -> str:
+        return f"{'ratio ' if self.of == 'ratio' else ''}{'≥' if self.at_least else '≤'} {self.bound:g}"
+
+    def is_met(self, row: Row) -> bool:
+        """Whether the row reaches it; a void row does not."""
+        reached = row.ratio if self.of == "ratio" else row.value
+        if not isinstance(reached, float | int):
+            return False
+        return reached >= self.bound if self.at_least else reached <= self.bound
+
+
+BARS: Mapping[str, Bar] = {
+    "accept_unary": Bar("ratio", True, 0.4),
+    "deliver_vs_bare": Bar("ratio", True, 0.4),
+    "deliver_vs_obvious": Bar("ratio", True, 10),
+    "idle_p50_ms": Bar("value", False, 30),
+}
+
+
+def compared(row_id: str, unit: str, ours: Sequence[float], base: Sequence[float], note: str = "") -> Row:
+    """The medians of interleaved rounds, side by side."""
+    value, baseline = median(ours), median(base)
+    return Row(id=row_id, value=value, unit=unit, baseline=baseline, ratio=value / baseline, note=note)
+
+
+def show(rows: Sequence[Row], console: Console) -> None:
+    """Print the table."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("row", "value", "unit", "baseline", "ratio", "bar", "note"):
+        table.add_column(title, justify="right" if title in ("value", "baseline", "ratio") else "left")
+    for row in rows:
+        bar = BARS.get(row.id)
+        verdict = "" if bar is None else f"[green]{bar} met" if bar.is_met(row) else f"[red]{bar} missed"
+        value = "[red]void" if row.value is None else _shown(row.value)
+        table.add_row(row.id, value, row.unit, _shown(row.baseline), _shown(row.ratio), verdict, f"[dim]{row.note}")
+    console.print(table)
+
+
+def write(rows: Sequence[Row], path: Path) -> None:
+    """Write the JSON: a list of {id, value, unit, baseline, ratio}; a note where there is one."""
+    path.parent.mkdir(exist_ok=True)
+    names = ("id", "value", "unit", "baseline", "ratio")
+    listed = [{**{name: getattr(row, name) for name in names}, **({"note": row.note} if row.note else {})} for row in rows]
+    path.write_text(json.dumps(listed, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+def _shown(value: float | str | None) -> str:
+    if value is None or isinstance(value, str):
+        return value or ""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"

@@ -1,0 +1,227 @@
+"""arq as our carrier: our jobs on its own worker, and ours that is woken and outlives the store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from arq.connections import ArqRedis
+from arq.worker import Worker
+
+from clarion_core import queue
+from clarion_core.queue import LaneWorker, deserialize, job_function, serialize
+from clarion_core.store.connection import connect, connect_blocking
+from clarion_core.store.keys import key
+from clarion_core.store.store import Store
+from clarion_stack.redis import RedisServer
+from support.records import LANE, LEASE_MS, Records, deliver, retry_at
+
+
+class Runs:
+    """What a worker was given, and a signal for it."""
+
+    def __init__(self) -> None:
+        self.jobs: list[tuple[str, str, int]] = []
+        self.changed = asyncio.Condition()
+        self.go_on = asyncio.Event()
+        self.go_on.set()
+        self.running = 0
+
+    async def job(self, _ctx: dict[str, Any], shard: str, batch: str, epoch: int) -> None:
+        self.jobs.append((shard, batch, epoch))
+        self.running += 1
+        async with self.changed:
+            self.changed.notify_all()
+        try:
+            await self.go_on.wait()
+        finally:
+            self.running -= 1
+
+    async def wait_for(self, done: Callable[[Runs], bool]) -> None:
+        async with self.changed:
+            await self.changed.wait_for(lambda: done(self))
+
+
+@asynccontextmanager
+async def lane(redis_url: str, runs: Runs, jobs: int = 4, lease_s: float = 5.0) -> AsyncIterator[LaneWorker]:
+    """A lane worker that runs."""
+    redis, blocking = connect(redis_url), connect_blocking(redis_url)
+    worker = LaneWorker(redis, blocking, shard=0, lane=LANE, deliver=runs.job, jobs=jobs, lease_s=lease_s)
+    running = asyncio.create_task(worker.async_run())
+    try:
+        yield worker
+    finally:
+        worker.drain()
+        runs.go_on.set()
+        await asyncio.gather(running, *worker.tasks.values(), return_exceptions=True)
+        await redis.aclose()
+        await blocking.aclose()
+
+
+async def arq_keys(store: Store) -> set[bytes]:
+    return set(await store.command("KEYS", "arq:*")) | set(await store.command("KEYS", key(0, "queue") + "*"))
+
+
+async def run_with_arqs_own_worker(redis_url: str, runs: Runs) -> Worker:
+    redis = connect(redis_url)
+    worker = Worker(
+        functions=[job_function(runs.job)],
+        queue_name=key(0, "queue", LANE),
+        redis_pool=ArqRedis(connection_pool=redis.connection_pool),
+        burst=True,
+        poll_delay=0,
+        handle_signals=False,
+        job_serializer=serialize,
+        job_deserializer=deserialize,
+    )
+    await worker.main()
+    await worker.pool.delete(worker.health_check_key)
+    await redis.aclose()
+    return worker
+
+
+async def test_a_job_of_ours_runs_on_arqs_own_worker_and_disappears_completely(
+    store: Store, redis_server: RedisServer
+) -> None:
+    records = Records(store)
+    await records.campaign()
+    for _ in range(3):
+        await records.trigger()
+    expected = [(str(ref.shard), ref.id, ref.epoch) for ref in await records.jobs()]
+    runs = Runs()
+    worker = await run_with_arqs_own_worker(redis_server.url, runs)
+    assert sorted(runs.jobs) == sorted(expected)
+    assert (worker.jobs_complete, worker.jobs_failed, worker.jobs_retried) == (3, 0, 0)
+    assert await arq_keys(store) == set()
+
+
+async def test_arqs_own_worker_leaves_a_job_alone_that_is_not_due(store: Store, redis_server: RedisServer) -> None:
+    records = Records(store)
+    await records.campaign()
+    trigger = await records.trigger()
+    due_ms = (await records.get(trigger)).trigger.create_ms + 3_600_000
+    await deliver(records.worker(), await records.claim(), retry_at(due_ms))
+    redis = connect(redis_server.url)
+    pool = ArqRedis(connection_pool=redis.connection_pool, default_queue_name=key(0, "queue", LANE))
+    ids = await pool.zrangebyscore(key(0, "queue", LANE), min="-inf", max=due_ms - 1)
+    assert ids == []
+    assert await records.store.command("PTTL", f"arq:job:{{0}}:{(await records.jobs())[0].id}:1") > 3_600_000
+    await redis.aclose()
+
+
+async def test_the_job_is_as_arq_would_have_written_it(store: Store, redis_server: RedisServer) -> None:
+    records = Records(store)
+    await records.campaign()
+    await records.trigger()
+    (ref,) = await records.jobs()
+    job = deserialize(await records.job(f"{{0}}:{ref.id}:1"))
+    assert job.pop("et") > 0
+    assert job == {"t": None, "f": queue.JOB, "a": ["0", ref.id, 1], "k": {}}
+    assert deserialize(serialize(job)) == job
+
+
+async def test_a_token_wakes_a_worker_that_sleeps(
+    store: Store, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "POLL_S", 3600.0)  # so that nothing but the token can wake it
+    records, runs = Records(store), Runs()
+    await records.campaign()
+    async with lane(redis_server.url, runs):
+        for count in range(1, 4):
+            await records.trigger()
+            await runs.wait_for(lambda runs, count=count: len(runs.jobs) == count)  # type: ignore[misc]
+    assert len(set(runs.jobs)) == 3
+
+
+async def test_the_end_of_a_job_starts_the_next_without_a_token(
+    store: Store, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "POLL_S", 3600.0)
+    records, runs = Records(store), Runs()
+    await records.campaign()
+    for _ in range(5):
+        await records.trigger()
+    await store.command("DEL", key(0, "wake", LANE))
+    async with lane(redis_server.url, runs, jobs=1):
+        await runs.wait_for(lambda runs: len(runs.jobs) == 5)
+
+
+async def test_a_lost_token_costs_one_turn_of_the_timer(store: Store, redis_server: RedisServer) -> None:
+    records, runs = Records(store), Runs()
+    await records.campaign()
+    async with lane(redis_server.url, runs):
+        await records.trigger()
+        await runs.wait_for(lambda runs: len(runs.jobs) == 1)
+        await records.trigger()
+        await store.command("DEL", key(0, "wake", LANE))
+        await runs.wait_for(lambda runs: len(runs.jobs) == 2)
+
+
+async def test_a_worker_runs_as_many_jobs_as_it_may_and_leaves_tokens_to_others(
+    store: Store, redis_server: RedisServer
+) -> None:
+    records, busy, free = Records(store), Runs(), Runs()
+    await records.campaign()
+    busy.go_on.clear()
+    async with lane(redis_server.url, busy, jobs=2):
+        for _ in range(2):
+            await records.trigger()
+        await busy.wait_for(lambda runs: runs.running == 2)
+        async with lane(redis_server.url, free, jobs=2):
+            await records.trigger()
+            await free.wait_for(lambda runs: len(runs.jobs) == 1)
+        assert len(busy.jobs) == 2
+
+
+async def test_a_draining_worker_starts_nothing_and_lets_its_jobs_end(store: Store, redis_server: RedisServer) -> None:
+    records, runs = Records(store), Runs()
+    await records.campaign()
+    await records.trigger()
+    runs.go_on.clear()
+    async with lane(redis_server.url, runs) as worker:
+        await runs.wait_for(lambda runs: runs.running == 1)
+        await records.trigger()
+        worker.drain()
+        jobs = list(worker.tasks.values())
+        runs.go_on.set()
+        await asyncio.gather(*jobs)
+    assert 1 <= len(runs.jobs) <= 2
+    assert worker.jobs_complete == len(runs.jobs)
+
+
+async def test_a_job_is_free_again_once_its_lease_is_over(store: Store, redis_server: RedisServer) -> None:
+    runs = Runs()
+    async with lane(redis_server.url, runs, lease_s=LEASE_MS / 1000) as worker:
+        records = Records(store)
+        runs.go_on.clear()
+        await records.campaign()
+        await records.trigger()
+        await runs.wait_for(lambda runs: runs.running == 1)
+        ((_, batch, epoch),) = runs.jobs
+        assert 0 < await store.command("PTTL", f"arq:in-progress:{{0}}:{batch}:{epoch}") <= LEASE_MS
+        runs.go_on.set()
+        await asyncio.gather(*worker.tasks.values())
+    assert await store.command("KEYS", "arq:*") == []
+
+
+async def test_a_worker_outlives_a_restart_of_the_store(tmp_path_factory: pytest.TempPathFactory) -> None:
+    server = RedisServer(tmp_path_factory.mktemp("own"))
+    with server:
+        store = Store(connect(server.url))
+        await store.load()
+        records, runs = Records(store), Runs()
+        await records.campaign()
+        async with lane(server.url, runs, jobs=2):
+            for restarts in range(1, 3):
+                runs.go_on.clear()
+                await records.trigger()
+                await runs.wait_for(lambda runs, count=2 * restarts - 1: len(runs.jobs) == count)  # type: ignore[misc]
+                server.kill()  # with a job in hand
+                runs.go_on.set()
+                server.start()
+                await records.trigger()
+                await runs.wait_for(lambda runs, count=2 * restarts: len(set(runs.jobs)) == count)  # type: ignore[misc]
+        await store.close()

@@ -1,0 +1,327 @@
+"""The store's own doors, ready to use, and what must be true of the records behind them at any time."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from clarion_core.domain.campaign import Action, Campaign, CampaignState, Definition, RetryPolicy, after
+from clarion_core.domain.delivery import CORRECTIONS, TRANSITIONS, DeliveryRecord, DeliveryState, Reason
+from clarion_core.domain.ids import derived_trigger_id
+from clarion_core.domain.recipient import Recipient
+from clarion_core.domain.retry import Conclusion
+from clarion_core.domain.trigger import Counts, TriggerEvent
+from clarion_core.store.accepting import Accepted, AcceptItem, AcceptStore
+from clarion_core.store.batches import Advanced, BatchRef, BatchStore, Claim, Result, Wanted
+from clarion_core.store.campaigns import CampaignStore, RequestKey
+from clarion_core.store.events import EventStore
+from clarion_core.store.keys import PAGE, key
+from clarion_core.store.records import Head, encode, encode_recipient, fingerprint, policy_code
+from clarion_core.store.store import Store
+from clarion_core.store.triggers import StoredTrigger, TriggerStore
+from clarion_core.store.upkeep import Upkeep
+
+LANE = "transactional"
+LEASE_MS = 60_000
+RETENTION_S = 86_400
+SENT = Conclusion(state=DeliveryState.SENT, detail="250 ok")
+REFUSED = Conclusion(state=DeliveryState.FAILED, reason=Reason.RECIPIENT_REFUSED, detail="550 nobody")
+NOT_HANDED_OVER = Conclusion(state=DeliveryState.QUEUED)
+UNKNOWN = Conclusion(state=DeliveryState.AMBIGUOUS, reason=Reason.HANDOVER_UNKNOWN, ambiguous=True)
+
+
+def retry_at(due_ms: int, *, ambiguous: bool = False) -> Conclusion:
+    """Another attempt then."""
+    reason = Reason.HANDOVER_UNKNOWN if ambiguous else Reason.PROVIDER_DEFERRED
+    return Conclusion(state=DeliveryState.RETRYING, reason=reason, due_ms=due_ms, ambiguous=ambiguous)
+
+
+class Records:
+    """The store through the classes that own its records, all on shard 0."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.accepting = AcceptStore(store)
+        self.triggers = TriggerStore(store, 1, RETENTION_S)
+        self.campaigns = CampaignStore(store, 1)
+        self.upkeep = Upkeep(store, worker="upkeep")
+        self._live: dict[str, Campaign] = {}
+        self._requests = 0
+
+    def worker(self, name: str = "w1", lease_ms: int = LEASE_MS) -> BatchStore:
+        """A worker's way with batches."""
+        return BatchStore(self.store, worker=name, lease_ms=lease_ms, retention_s=RETENTION_S)
+
+    async def campaign(self, campaign_id: str = "welcome", **definition: Any) -> Campaign:
+        """A LIVE campaign."""
+        slot = await self.campaigns.read("default", campaign_id)
+        campaign = Campaign(
+            workspace="default",
+            id=campaign_id,
+            state=CampaignState.LIVE,
+            revision=slot.revision + 1,
+            version=slot.version + 1,
+            create_ms=slot.now_ms,
+            update_ms=slot.now_ms,
+            definition=Definition(**definition),
+        )
+        await self.campaigns.put(campaign, slot, self.request())
+        self._live[campaign_id] = campaign
+        return campaign
+
+    async def act(self, action: Action, campaign_id: str = "welcome") -> Campaign:
+        """Activate, pause, resume or stop a campaign."""
+        slot = await self.campaigns.read("default", campaign_id)
+        assert slot.campaign
+        state = after(action, slot.campaign.state, name=slot.campaign.name)
+        changed = replace(slot.campaign, state=state, version=slot.version + 1)
+        await self.campaigns.put(changed, slot, self.request())
+        return changed
+
+    def request(self) -> RequestKey:
+        """A request id that was not used before."""
+        self._requests += 1
+        return RequestKey(id=f"request-{self._requests}", fingerprint=str(self._requests))
+
+    def item(self, count: int = 1, request: str = "", campaign_id: str = "welcome", **changes: Any) -> AcceptItem:
+        """A trigger of a campaign that `campaign` made, for this many recipients."""
+        campaign = self._live[campaign_id]
+        rows = [encode_recipient(a_recipient(index)) for index in range(count)]
+        head = Head(workspace="default", campaign_id=campaign_id, revision=campaign.revision, context={})
+        values = {
+            "trigger_id": derived_trigger_id("default", campaign_id, request or self.request().id, 1),
+            "campaign": campaign.key,
+            "revision": campaign.revision,
+            "lane": campaign.definition.lane,
+            "policy": policy_code(campaign.definition),
+            "fingerprint": fingerprint(count),
+            "head": encode(head),
+            "count": count,
+            "rows": rows,
+        }
+        return AcceptItem(**(values | changes))
+
+    async def accept(self, *items: AcceptItem) -> list[Accepted]:
+        """Accept a group; large ones are staged first, as the server does."""
+        for item in items:
+            if item.is_large:
+                await self.accepting.stage(0, item)
+        return await self.accepting.accept(0, items)
+
+    async def trigger(self, count: int = 1, **changes: Any) -> str:
+        """One accepted trigger; its id."""
+        item = self.item(count, **changes)
+        await self.accept(item)
+        return item.trigger_id
+
+    async def get(self, trigger: str) -> StoredTrigger:
+        """A trigger that is there."""
+        stored = await self.triggers.get(trigger)
+        assert stored
+        return stored
+
+    async def counts(self, trigger: str) -> Counts:
+        """A trigger's account."""
+        return (await self.get(trigger)).trigger.counts
+
+    async def deliveries(self, trigger: str) -> list[DeliveryRecord]:
+        """The records of a trigger's deliveries in order."""
+        place = (await self.get(trigger)).placement
+        found = [
+            delivery
+            for skip in range(0, place.count, 500)
+            for delivery in await self.triggers.deliveries(trigger, place, skip, 500)
+        ]
+        return [delivery.record for delivery in found]
+
+    async def states(self, trigger: str) -> str:
+        """The states of a trigger's deliveries in order, a letter each."""
+        return "".join(record.state.value for record in await self.deliveries(trigger))
+
+    async def jobs(self, lane: str = LANE) -> list[BatchRef]:
+        """The jobs of a lane in the order of their due times."""
+        ids = await self.store.command("ZRANGE", key(0, "queue", lane), 0, -1)
+        return [_ref(job["a"]) for job in [json.loads(await self.job(name.decode())) for name in ids]]
+
+    async def job(self, job_id: str) -> bytes:
+        """arq's record of a job."""
+        blob: bytes = await self.store.command("GET", f"arq:job:{job_id}")
+        return blob
+
+    async def claim(self, worker: BatchStore | None = None, ref: BatchRef | None = None) -> Claim:
+        """Claim a batch, by default that of the first job."""
+        claim = await (worker or self.worker()).claim(ref or (await self.jobs())[0])
+        assert isinstance(claim, Claim), claim
+        return claim
+
+    async def lapse(self, batch: str) -> None:
+        """Let a batch's lease be over, and have the sweep look at it."""
+        await self.store.command("HSET", key(0, "batch", batch), "u", 1)
+        await self.look_at(batch)
+
+    async def look_at(self, batch: str) -> None:
+        """Have the sweep look at a batch now."""
+        await self.store.command("ZADD", key(0, "open"), "XX", 0, batch)
+
+    async def sweep(self) -> list[tuple[str, str]]:
+        """What the sweep repaired."""
+        return (await self.worker().sweep(0, 100))[1]
+
+    async def keys(self) -> dict[str, int]:
+        """Every key, without the shard, and its seconds to live; -1: for good."""
+        names = await self.store.command("KEYS", "*")
+        ttls = await self.store.commands([("TTL", name) for name in names])
+        return {name.decode().removeprefix("clarion:"): ttl for name, ttl in zip(names, ttls, strict=True)}
+
+    async def events(self) -> list[TriggerEvent]:
+        """All events so far."""
+        found = await EventStore(self.store, self.store).between(0, "0-0", "+")
+        return [event for _, group in found for event in group]
+
+
+def a_recipient(index: int) -> Recipient:
+    """The `index`-th recipient."""
+    return Recipient(user_id=f"user-{index}", addresses={"email": f"user-{index}@example.com"})
+
+
+def wanted(claim: Claim, first: int = 0, count: int = PAGE) -> list[Wanted]:
+    """A window over some of a claim's deliveries."""
+    return [
+        Wanted(delivery_id=each.id, trigger_id=each.trigger_id, attempt=each.record.attempts + 1)
+        for each in claim.deliveries[first : first + count]
+    ]
+
+
+def results(window: Sequence[Wanted], conclusion: Conclusion) -> list[Result]:
+    """The same end for all of a window."""
+    return [
+        Result(delivery_id=each.delivery_id, trigger_id=each.trigger_id, attempts=each.attempt, conclusion=conclusion)
+        for each in window
+    ]
+
+
+async def deliver(worker: BatchStore, claim: Claim, conclusion: Conclusion = SENT) -> Advanced:
+    """Open one window over the whole claim and record this end for all that may be handed over."""
+    window = wanted(claim)
+    opened = await worker.advance(claim, [], window)
+    allowed = [want for want, ok in zip(window, opened.allowed, strict=True) if ok]
+    return await worker.advance(claim, results(allowed, conclusion), finish=True)
+
+
+def allowing(attempts: int) -> RetryPolicy:
+    """A policy with this many attempts, a second apart."""
+    return RetryPolicy(max_attempts=attempts, initial_backoff_s=1, max_backoff_s=1)
+
+
+def _ref(arguments: list[Any]) -> BatchRef:
+    return BatchRef(shard=int(arguments[0]), id=arguments[1], epoch=arguments[2])
+
+
+@dataclass
+class _Found:
+    """All records, read once."""
+
+    kinds: dict[str, dict[str, dict[str, str]]] = field(default_factory=lambda: defaultdict(dict))
+    open: set[str] = field(default_factory=set)
+    queues: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    parked: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    jobs: set[str] = field(default_factory=set)
+
+
+async def check(records: Records) -> None:
+    """Assert what must hold between any two calls: the accounting law, and that nothing open is out of reach."""
+    found = await _read(records.store)
+    carried = defaultdict(list)
+    for page, states in _pages(found):
+        waiting = {ref: at for ref, at in states.items() if not DeliveryState(at[0]).is_final}
+        assert int(found.kinds["l:"][page].get("o", 0)) == len(waiting), page
+        for ref, (state, batch) in waiting.items():
+            carried[batch or page].append((ref, state))
+    _check_batches(found, carried)
+    await _check_accounts(records, found)
+    _check_moves(await records.events())
+
+
+def _check_batches(found: _Found, carried: dict[str, list[tuple[str, str]]]) -> None:
+    batches = found.kinds["b:"]
+    assert carried.keys() <= batches.keys(), "open deliveries without a batch"
+    assert found.open == batches.keys(), "the sweep looks at every open batch and at no other"
+    for name, batch in batches.items():
+        assert {ref for ref, _ in carried[name]} <= set(batch.get("m", "").split()) or "m" not in batch
+        job = f"{{0}}:{name}:{batch['j']}"
+        if batch["u"] != "0":
+            continue
+        assert "G" not in {state for _, state in carried[name]}, f"{name} is nobody's and has an open window"
+        if "k" in batch:
+            assert name in found.parked[batch["c"]]
+        else:
+            assert job in found.jobs, f"{name} has no job"
+            assert job in found.queues[batch["l"]]
+            assert int(batch["j"]) == int(batch["e"]) + 1
+
+
+async def _check_accounts(records: Records, found: _Found) -> None:
+    totals: dict[str, Counts] = defaultdict(Counts)
+    for trigger, account in found.kinds["t:"].items():
+        kept, counted = await records.upkeep.recount(0, trigger)
+        assert kept is not None
+        assert kept == counted
+        assert kept.balance == 0
+        totals[account["c"]] += kept
+    for campaign, total in totals.items():
+        assert await records.campaigns.counts(campaign) == total
+
+
+def _check_moves(events: Sequence[TriggerEvent]) -> None:
+    """Every move told is one that the domain knows; SENDING itself is not told."""
+    states: dict[str, DeliveryState] = {}
+    for event in events:
+        for move in event.moves:
+            ref, after = f"{event.base}-{move.number}", DeliveryState(move.state)
+            before = states.get(ref, DeliveryState.QUEUED)
+            through = TRANSITIONS[DeliveryState.SENDING] if DeliveryState.SENDING in TRANSITIONS[before] else set()
+            known = TRANSITIONS[before] | through | CORRECTIONS.get(before, frozenset())
+            assert after in known, f"{ref}: {before.name} to {after.name}"
+            states[ref] = after
+
+
+def _pages(found: _Found) -> Iterator[tuple[str, dict[str, tuple[str, str]]]]:
+    """Accepted pages: the state and the retry batch of each delivery."""
+    for page, segments in found.kinds["p:"].items():
+        if page not in found.kinds["l:"]:
+            continue  # staged, and not accepted
+        base, number = page.rsplit(".", 1)
+        states = {}
+        for name in segments:
+            offset, count, _ = name.split(":", 2)
+            for index in range(int(offset), int(offset) + int(count)):
+                record = found.kinds["l:"][page].get(str(index), "Q|||||||").split("|", 7)
+                states[f"{base}-{int(number) * PAGE + index}"] = (record[0], record[5])
+        yield page, states
+
+
+async def _read(store: Store) -> _Found:
+    found = _Found()
+    for raw in await store.command("KEYS", "*"):
+        name = raw.decode()
+        kind = name.removeprefix("clarion:{0}:")[:2]
+        record = name.removeprefix(f"clarion:{{0}}:{kind}")
+        if name.startswith("arq:job:"):
+            found.jobs.add(name.removeprefix("arq:job:"))
+        elif name == key(0, "open"):
+            found.open = {member.decode() for member in await store.command("ZRANGE", name, 0, -1)}
+        elif name.startswith(key(0, "queue")) and not name.endswith(":health-check"):
+            found.queues[record] = {member.decode() for member in await store.command("ZRANGE", name, 0, -1)}
+        elif name.startswith(key(0, "parked")):
+            found.parked[record] = {member.decode() for member in await store.command("SMEMBERS", name)}
+        elif name.startswith("clarion:{0}:") and kind in ("p:", "l:", "b:", "t:"):
+            flat = await store.command("HGETALL", name)
+            found.kinds[kind][record] = {k.decode(): v.decode("latin-1") for k, v in _pairs(flat)}
+    return found
+
+
+def _pairs(flat: Any) -> Iterator[tuple[bytes, bytes]]:
+    return iter(flat.items()) if isinstance(flat, dict) else iter(zip(flat[::2], flat[1::2], strict=True))
