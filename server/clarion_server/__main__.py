@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
+
+import uvloop
 
 from clarion_core import logs
 from clarion_core.settings import ServerSettings, load
@@ -16,7 +17,7 @@ def main() -> None:
     settings = load(ServerSettings)
     logs.configure(settings, process="server")
     try:
-        asyncio.run(_run(settings))
+        uvloop.run(_run(settings))
     except StoreMismatch as error:
         sys.stderr.write(f"clarion-server: {error.message}\n")
         raise SystemExit(2) from None

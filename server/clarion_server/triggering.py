@@ -15,12 +15,14 @@ from clarion_core.domain.errors import (
     ClarionError,
     ConcurrentChange,
     ContextInvalid,
+    Exhausted,
     FieldProblem,
     RecipientsRefused,
     RequestIdReused,
     StoreFull,
     TriggerNotFound,
     TriggerStateError,
+    Unavailable,
 )
 from clarion_core.domain.ids import derived_trigger_id, random_trigger_id, shard_of
 from clarion_core.domain.recipient import Recipient
@@ -78,15 +80,17 @@ class Triggers:
                 item, head = call.plan(known)
                 if self._readiness.is_full:
                     raise StoreFull(self._readiness.used, self._readiness.limit)
-            except ClarionError:
-                if attempt == 0:
+                if request.validate_only:
+                    return accepted_trigger("", head, item.count, 0), False
+                accepted = await self._committer_of(call.shard, item.lane).accept(item)
+            except Unavailable:
+                raise
+            except ClarionError as error:
+                if attempt == 0 and not isinstance(error, Exhausted):
                     continue  # what is known may be old: refuse on a fresh reading only
                 if earlier := await self._earlier(call):
                     return earlier
                 raise
-            if request.validate_only:
-                return accepted_trigger("", head, item.count, 0), False
-            accepted = await self._committer_of(call.shard, item.lane).accept(item)
             match accepted.verdict:
                 case Verdict.CREATED:
                     return accepted_trigger(call.trigger_id, head, item.count, accepted.at_ms), False

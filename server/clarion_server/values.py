@@ -9,7 +9,8 @@ from google.protobuf import struct_pb2
 
 def from_struct(struct: struct_pb2.Struct) -> dict[str, object]:
     """A Struct as a dict."""
-    return {name: from_value(value) for name, value in struct.fields.items()}
+    fields = struct.fields
+    return {name: from_value(fields[name]) for name in fields}  # a map's items() is written in Python, and slower
 
 
 def from_value(value: struct_pb2.Value) -> object:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+import grpc
 import uvloop
 from rich.console import Console
 
@@ -15,6 +15,7 @@ from benchmarks.plan import Plan
 from benchmarks.processes import BenchError
 from benchmarks.rows import Row, show, write
 from benchmarks.stand import KEPT, directory
+from clarion_client import ClarionError
 from clarion_stack.errors import StackError
 
 OUTPUT = KEPT / "bench.json"
@@ -53,7 +54,7 @@ async def _measure(plan: Plan, parts: Sequence[str], console: Console) -> list[R
         console.print(f"measuring {name} …")
         try:
             rows += await PARTS[name](plan)
-        except (BenchError, StackError) as error:
+        except (BenchError, StackError, ClarionError, grpc.RpcError) as error:
             rows.append(Row(id=name, value=None, unit="", note=str(error)))
     return rows
 
@@ -64,8 +65,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="a tenth of everything, to see that it works")
     arguments = parser.parse_args()
     parts = arguments.parts
-    known = parts[1:] in ([name] for name in profiling.TARGETS) if parts[:1] == ["profile"] else set(parts) <= set(PARTS)
-    if not known:
+    profiled = [["profile", target] for target in profiling.TARGETS]
+    if not set(parts) <= set(PARTS) and parts not in profiled:
         parser.error(f"parts are {', '.join(PARTS)}, or: profile {'|'.join(profiling.TARGETS)}")
     return arguments
 

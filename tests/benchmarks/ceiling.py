@@ -11,6 +11,7 @@ from benchmarks.plan import Plan
 from benchmarks.rows import Row
 from benchmarks.sink import watch
 from benchmarks.stand import sink
+from clarion_workers.channels.email.message import BuiltEmail
 from clarion_workers.channels.email.mime import MimeBuilder
 from clarion_workers.channels.email.session import stuffed
 
@@ -39,6 +40,7 @@ async def _prepared() -> tuple[bytes, int]:
     parts = []
     for message in await messages_of(orders.A_CALL):
         built = builder.build(message)
+        assert isinstance(built, BuiltEmail)
         envelope = f"MAIL FROM:<{built.mail_from}>\r\nRCPT TO:<{built.rcpt_to}>\r\nDATA\r\n"
         parts += [envelope.encode(), stuffed(built.content), b".\r\n"]
     blob = b"".join(parts)

@@ -66,9 +66,7 @@ async def load(
 
 
 class _Connection(asyncio.Protocol):
-    def __init__(
-        self, method: str, authority: str, messages: Iterator[bytes], streams: int, until: float
-    ) -> None:
+    def __init__(self, method: str, authority: str, messages: Iterator[bytes], streams: int, until: float) -> None:
         self.good = self.bad = 0
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._messages, self._streams, self._until = messages, streams, until
@@ -112,7 +110,7 @@ class _Connection(asyncio.Protocol):
         if kind == _DATA:
             self._waiting[stream] = True
             return self._read(len(payload))
-        if kind == _HEADERS and flags & _END_STREAM or kind == _RST_STREAM and stream in self._waiting:
+        if (kind == _HEADERS and flags & _END_STREAM) or (kind == _RST_STREAM and stream in self._waiting):
             self._ended(stream)
         elif kind == _SETTINGS and not flags & _ACK:
             return _frame(_SETTINGS, _ACK, 0)

@@ -24,7 +24,7 @@ JOB = "send_order"
 
 async def send_order(ctx: dict[str, Any], order: dict[str, Any]) -> None:
     """The job: render one order and send it."""
-    values = {name: field for name, field in ctx["defaults"].items()} | order["context"]
+    values = ctx["defaults"] | order["context"]
     values |= {"recipient": order, "profile": order["profile"]}
     message = EmailMessage()
     message["From"], message["Reply-To"] = ctx["sender"], ctx["reply_to"]
@@ -50,17 +50,17 @@ def templates() -> jinja2.Environment:
 
 @jinja2.pass_context
 def _money(context: jinja2.runtime.Context, value: float, currency: str) -> str:
-    return numbers.format_currency(value, currency, locale=_locale(context))
+    return str(numbers.format_currency(value, currency, locale=_locale(context)))
 
 
 @jinja2.pass_context
 def _number(context: jinja2.runtime.Context, value: float) -> str:
-    return numbers.format_decimal(value, locale=_locale(context))
+    return str(numbers.format_decimal(value, locale=_locale(context)))
 
 
 @jinja2.pass_context
 def _date(context: jinja2.runtime.Context, value: str, style: str = "medium") -> str:
-    return dates.format_date(datetime.fromisoformat(value), style, locale=_locale(context))
+    return str(dates.format_date(datetime.fromisoformat(value), style, locale=_locale(context)))
 
 
 def _locale(context: jinja2.runtime.Context) -> Locale:
@@ -83,7 +83,9 @@ def main() -> None:
         "reply_to": email.reply_to,
     }
     print('{"event": "started"}', flush=True)  # noqa: T201
-    Worker([func(send_order, name=JOB)], redis_settings=RedisSettings(unix_socket_path=arguments.redis_socket), ctx=context).run()
+    Worker(
+        [func(send_order, name=JOB)], redis_settings=RedisSettings(unix_socket_path=arguments.redis_socket), ctx=context
+    ).run()
 
 
 if __name__ == "__main__":

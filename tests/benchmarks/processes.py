@@ -51,8 +51,11 @@ class Child:
                     found: dict[str, Any] = json.loads(line)
                     return found
             if ended or time.monotonic() > deadline:
-                raise BenchError(f"{self.name} did not say {words}: see {self._log}")
+                raise BenchError(f"{self.name} did not say {words}, its last line is: {self._last_line()}")
             time.sleep(_POLL_S)
+
+    def _last_line(self) -> str:
+        return (self._log.read_text("utf-8", "replace").splitlines() or ["none"])[-1]
 
     def __enter__(self) -> Self:
         with self._log.open("wb") as log:

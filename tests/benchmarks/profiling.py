@@ -9,11 +9,12 @@ from __future__ import annotations
 import io
 import pstats
 import shutil
+import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
@@ -32,8 +33,9 @@ async def profile(plan: Plan, target: str, console: Console) -> None:
     """Load the target and print its functions, the dearest first."""
     spy = shutil.which("py-spy") or shutil.which("py-spy", path=str(Path(sys.executable).parent))
     report = plan.directory / f"{target}.profile"
-    async with stand(plan.directory, worker=target == "worker", profiled="" if spy else target, report=report) as clarion:
-        async with _sampled(spy, clarion.pids[target], report):
+    traced = "" if spy else target
+    async with stand(plan.directory, worker=target == "worker", profiled=traced, report=report) as clarion:
+        with _sampled(spy, clarion.pids[target], report):
             await _load(plan, clarion, target)
     console.print(_sampled_table(report) if spy else _traced_table(report), highlight=False, markup=False)
 
@@ -46,17 +48,19 @@ async def _load(plan: Plan, clarion: Stand, target: str) -> None:
         await send(clarion, sinks, orders.calls(plan.deliveries), plan.deliveries)
 
 
-@asynccontextmanager
-async def _sampled(spy: str | None, pid: int, report: Path) -> AsyncIterator[None]:
+@contextmanager
+def _sampled(spy: str | None, pid: int, report: Path) -> Iterator[None]:
     if spy is None:
         yield
         return
-    command = [spy, "record", "--pid", str(pid), "--rate", "250", "--format", "raw", "--output", str(report), "-d", "600"]
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as sampler:
+    options = ["--rate", "250", "--format", "raw", "--duration", "unlimited", "--output", str(report)]
+    quiet = subprocess.DEVNULL
+    command = [spy, "record", "--pid", str(pid), *options]
+    with subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet) as sampler:
         try:
             yield
         finally:
-            sampler.send_signal(2)  # py-spy writes its report on SIGINT
+            sampler.send_signal(signal.SIGINT)  # it writes its report
 
 
 def _sampled_table(report: Path) -> str:

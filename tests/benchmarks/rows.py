@@ -74,7 +74,9 @@ def write(rows: Sequence[Row], path: Path) -> None:
     """Write the JSON: a list of {id, value, unit, baseline, ratio}; a note where there is one."""
     path.parent.mkdir(exist_ok=True)
     names = ("id", "value", "unit", "baseline", "ratio")
-    listed = [{**{name: getattr(row, name) for name in names}, **({"note": row.note} if row.note else {})} for row in rows]
+    listed = [
+        {**{name: getattr(row, name) for name in names}, **({"note": row.note} if row.note else {})} for row in rows
+    ]
     path.write_text(json.dumps(listed, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 

@@ -105,6 +105,18 @@ async def test_the_next_content_waits_for_the_reply_to_the_dot(pipelining: bool,
         assert [m.message_id[:7] for m in sink.messages] == ["00j4k-1", "00j4k-2"]
 
 
+async def test_what_waits_behind_an_unanswered_dot_goes_over_another_connection(open_channel: Open) -> None:
+    async with SmtpSink() as sink, asyncio.timeout(20):
+        channel = open_channel(sink.port, connections=2, timeout_s=60)
+        messages = [email(0, "dot-hang+0@example.com"), *(email(n) for n in range(1, 10))]
+        sending = asyncio.create_task(channel.send(messages))
+        await sink.wait_for(10)
+        assert len({message.message_id for message in sink.messages}) == 10
+        assert not sending.done()
+        sending.cancel()
+        await asyncio.wait([sending])
+
+
 @pytest.mark.parametrize(
     ("stage", "kind"),
     [("mail", TransientFailure), ("rcpt", TransientFailure), ("data", TransientFailure), ("dot", TransientFailure)],

@@ -33,10 +33,13 @@ async def test_every_request_id_is_one_trigger_however_often_the_server_dies(jou
                 answered += 1
                 progress.notify_all()
 
+    async def so_many_answers(count: int) -> None:
+        async with progress:
+            await progress.wait_for(lambda: answered >= count)
+
     calling = [asyncio.create_task(call_on(caller)) for caller in range(CALLERS)]
     for kill in range(1, KILLS + 1):
-        async with progress:
-            await progress.wait_for(lambda: answered >= CALLERS * CALLS * kill // (KILLS + 1))
+        await so_many_answers(CALLERS * CALLS * kill // (KILLS + 1))
         await server.kill()
         server = await journey.server(listen=address)
     assert not all(call.done() for call in calling)

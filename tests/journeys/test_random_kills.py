@@ -38,7 +38,7 @@ def _addresses(rng: random.Random, call: int) -> list[str]:
 
 async def test_thirty_random_kills_leave_every_account_closed(journey: Journey) -> None:
     seed = secrets.randbelow(1_000_000)
-    print(f"seed {seed}")
+    print(f"seed {seed}")  # noqa: T201
     rng = random.Random(seed)
     await journey.server()
     await journey.campaign()
@@ -56,7 +56,6 @@ async def test_thirty_random_kills_leave_every_account_closed(journey: Journey) 
 
     report = await journey.report()
     assert report.closes, report
-    print(report)
     kinds = Counter(address.partition("+")[0] for call in journey.acknowledged for address in call.addresses.values())
     assert report.states.keys() == {"sent", "failed"}
     refused = sum(kinds[kind] for kind in REFUSED)

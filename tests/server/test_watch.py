@@ -80,7 +80,7 @@ async def test_a_snapshot_comes_first_then_changes_until_the_end(clarion: Clario
             states.setdefault(moved.delivery, []).append(moved.state)
     assert len(states) == 20
     State = delivery_pb2.Delivery.State
-    assert all(path == [State.STATE_SENDING, State.STATE_SENT] for path in states.values())
+    assert list(states.values()) == [[State.STATE_SENT]] * 20  # windows are opened without an event
     assert changes[-1].change.state == Proto.STATE_COMPLETED
     assert [step.change.state for step in changes[:-1]] == [Proto.STATE_RUNNING] * (len(changes) - 1)
 

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from clarion_core.store.store import Store
-from support.records import Records, check
+from support.invariants import check
+from support.records import Records
 
 
 @pytest.fixture

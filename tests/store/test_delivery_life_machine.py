@@ -28,6 +28,7 @@ from clarion_core.store.connection import connect
 from clarion_core.store.keys import key
 from clarion_core.store.store import Store
 from clarion_stack.redis import RedisServer
+from support.invariants import check
 from support.records import (
     NOT_HANDED_OVER,
     REFUSED,
@@ -35,7 +36,6 @@ from support.records import (
     UNKNOWN,
     Records,
     allowing,
-    check,
     deliver,
     retry_at,
     wanted,
@@ -366,6 +366,6 @@ def test_whatever_happens_every_delivery_is_where_it_must_be(redis_server: Redis
     run_state_machine_as_test(
         Life,
         settings=settings(
-            max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=30, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )

@@ -71,6 +71,22 @@ async def test_triggers_are_listed_the_newest_first_and_in_pages_that_do_not_ove
     assert await records.triggers.page("default/other", None, 4) == []
 
 
+async def test_triggers_whose_time_is_over_do_not_end_a_page_early(records: Records) -> None:
+    await records.campaign()
+    triggers = [await records.trigger() for _ in range(6)]
+    worker = records.worker()
+    for ref in (await records.jobs())[2:5]:
+        await deliver(worker, await records.claim(worker, ref))
+    over = [trigger for trigger in triggers if (await records.get(trigger)).trigger.state.is_final]
+    assert len(over) == 3
+    for trigger in over:
+        await records.store.command("DEL", key(0, "trigger", trigger), key(0, "head", trigger))
+        await records.store.command("HINCRBY", key(0, "counts", "default/welcome"), "acc", -1)
+        await records.store.command("HINCRBY", key(0, "counts", "default/welcome"), "S", -1)
+    page = await records.triggers.page("default/welcome", None, 3)
+    assert {trigger.id for trigger in page} == set(triggers) - set(over)
+
+
 async def test_an_id_of_another_shard_or_of_nothing_is_not_found(records: Records) -> None:
     await records.campaign()
     trigger = await records.trigger()

@@ -169,19 +169,24 @@ async def test_the_walk_of_the_recount_comes_by_every_trigger(records: Records) 
     assert seen == {item.trigger_id for item in items}
 
 
-async def test_a_superseded_revision_is_kept_for_what_waits_under_it(records: Records) -> None:
+@pytest.mark.parametrize("waits", ["parked", "for its retry"])
+async def test_a_superseded_revision_is_kept_for_what_waits_under_it(records: Records, waits: str) -> None:
     await records.campaign()
     trigger = await records.trigger()
     await records.campaign(display_name="changed")
     name = "{control}:r:default/welcome:1"
     assert 0 < (await records.keys())[name] <= LIMITS["REVISION_TTL_MS"] / 1000
-    await records.act(Action.PAUSE)
-    (ref,) = await records.jobs()
-    await records.worker().claim(ref)
+    if waits == "parked":
+        await records.act(Action.PAUSE)
+        await records.worker().claim((await records.jobs())[0])
+    else:
+        await deliver(records.worker(), await records.claim(), retry_at(1))
     await records.store.command("EXPIRE", f"clarion:{name}", 60)
-    await records.look_at(ref.id)
-    await records.sweep()
+    ((batch, _),) = await records.store.command("ZRANGE", key(0, "open"), 0, -1, "WITHSCORES", withscores=True)
+    await records.look_at(batch.decode())
+    assert await records.sweep() == []
     assert (await records.keys())[name] > 60
-    await records.act(Action.RESUME)
+    if waits == "parked":
+        await records.act(Action.RESUME)
     await work_off(records)
     assert (await records.get(trigger)).trigger.revision == 1

@@ -11,7 +11,8 @@ from clarion_core.domain.errors import StoreFull, StoreUnavailable
 from clarion_core.store.connection import connect
 from clarion_core.store.store import Store
 from clarion_stack.redis import RedisServer
-from support.records import Records, check, deliver
+from support.invariants import check
+from support.records import Records, deliver
 
 
 @pytest.fixture

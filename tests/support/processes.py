@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -188,7 +188,7 @@ class Processes:
     def show(self) -> None:
         """Print the last words of every process."""
         for process in self._started:
-            print(f"--- {process.pid} {'runs' if process.runs else 'ended'}\n{process}")
+            print(f"--- {process.pid} {'runs' if process.runs else 'ended'}\n{process}")  # noqa: T201
 
     async def server(self, **settings: object) -> Process:
         """A server that serves; `address_of` says where."""

@@ -104,8 +104,8 @@ async def test_a_share_given_back_just_after_a_batch_gave_up_breaks_nobody() -> 
     await settle()
     waiting = batches.ask(2, 1, done)
     await settle()
-    waiting.cancel()  # it has not learned of it yet when the holders give back
     done.set()
+    waiting.cancel()  # it has not learned of it yet when the holders give back
     await asyncio.gather(*holders)
     await _all_is_free(windows, 2)
 

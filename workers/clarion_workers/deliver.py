@@ -156,6 +156,7 @@ class _Run:
     async def _hand_over(self, items: Sequence[Ready], now_ms: int) -> None:
         if not self._lease.is_safe:  # this process stood still: somebody else may have been told to send them
             self._lease.lost = True
+        if self._must_stop():
             return
         started = time.monotonic()
         try:

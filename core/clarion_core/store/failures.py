@@ -20,8 +20,8 @@ from redis.exceptions import (
 
 from clarion_core.domain.errors import StoreFull, StoreUnavailable
 
-# Error codes of a server that is there and can't write now: failing disk, too few replicas, fail-over.
-_UNAVAILABLE = ("MISCONF", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "LOADING", "UNKILLABLE")
+# Error codes of a server that is there and can't serve now: failing disk, too few replicas, fail-over, a long script.
+_UNAVAILABLE = ("BUSY", "MISCONF", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "LOADING", "UNKILLABLE")
 
 
 @contextmanager

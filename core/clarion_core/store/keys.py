@@ -30,7 +30,7 @@ KINDS = {
     "sweeper": "sweeper",  # string  the worker that sweeps now                         seconds
     "campaign": "c:",  # hash   a campaign's record and version                         until deleted, then 60 days
     "campaigns": "ci:",  # zset campaign ids of a workspace, in order                   entries: as their campaign
-    "revision": "r:",  # string a campaign's definition as of one revision, msgpack     60 days after superseded
+    "revision": "r:",  # string a campaign's definition as of one revision, msgpack     60 days after last needed
     "dirty": "dirty",  # set    changes of campaigns that gates may not know            until they do
     "request": "rq:",  # hash   answer of a call with a request id                      24 hours
     "meta": "meta",  # hash     number of shards, format of the records                 for good

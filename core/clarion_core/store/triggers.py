@@ -72,12 +72,18 @@ class TriggerStore:
 
     async def page(self, campaign: str, before: tuple[int, str] | None, limit: int) -> list[Trigger]:
         """Triggers of a campaign, the newest first, those behind `before` (time of acceptance, id)."""
-        found: list[tuple[int, str]] = []
-        for shard in range(self._shards):
-            found += await self._index(shard, campaign, before, limit)
-        found.sort(reverse=True)
-        triggers = [await self.get(trigger_id) for _, trigger_id in found[:limit]]
-        return [stored.trigger for stored in triggers if stored]
+        triggers: list[Trigger] = []
+        while len(triggers) < limit:
+            found = [
+                entry for shard in range(self._shards) for entry in await self._index(shard, campaign, before, limit)
+            ]
+            if not found:
+                break
+            found = sorted(found, reverse=True)[: limit - len(triggers)]
+            stored = [await self.get(trigger_id) for _, trigger_id in found]
+            triggers += [each.trigger for each in stored if each]  # the index may still name what is gone
+            before = found[-1]
+        return triggers
 
     async def _index(
         self, shard: int, campaign: str, before: tuple[int, str] | None, limit: int

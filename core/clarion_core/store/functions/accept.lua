@@ -15,7 +15,7 @@ local function stage(_, args)
 end
 
 -- Whether an item may be written. CREATED again for our own repeat: redis-py may send a function twice.
-local function verdict(r, item, seen)
+local function verdict(r, item, seen, gates)
   local stored = redis.call('HMGET', key(r.shard, 'trigger', item.trigger), 'fp', 'pg', 'at')
   local print, placed, at = stored[1], stored[2], stored[3]
   if seen[item.trigger] then
@@ -27,7 +27,8 @@ local function verdict(r, item, seen)
     end
     return {placed == item.placement and 'CREATED' or 'REPLAYED', tonumber(at or 0)}
   end
-  local gate = redis.call('HMGET', key(r.shard, 'gate', item.campaign), 'st', 'rev')
+  local gate = gates[item.campaign] or redis.call('HMGET', key(r.shard, 'gate', item.campaign), 'st', 'rev')
+  gates[item.campaign] = gate
   if gate[1] ~= 'L' or tonumber(gate[2]) ~= item.revision then
     return {'GATE'}
   end
@@ -44,8 +45,6 @@ local function write_account(r, item, args, now)
   redis.call('HSET', key(r.shard, 'trigger', item.trigger), 'fp', item.fingerprint, 'pg', item.placement, 'c',
     item.campaign, 'st', 'R', 'at', now, 'acc', item.count, 'fly', item.count)
   redis.call('ZADD', key(r.shard, 'index', item.campaign), now, item.trigger)
-  redis.call('HINCRBY', key(r.shard, 'counts', item.campaign), 'acc', item.count)
-  redis.call('HINCRBY', key(r.shard, 'counts', item.campaign), 'fly', item.count)
 end
 
 local function write_pages(r, item, args, pages)
@@ -70,9 +69,9 @@ end
 -- answer: a verdict an item {CREATED|REPLAYED, accepted at} or {REUSED|GATE|UNSTAGED}
 local function accept(_, args)
   local r = cmsgpack.unpack(args[1])
-  local now, verdicts, seen, pages = now_ms(), {}, {}, {}
+  local now, verdicts, seen, gates, pages, accepted = now_ms(), {}, {}, {}, {}, {}
   for i, item in ipairs(r.items) do
-    verdicts[i] = verdict(r, item, seen) or {'NEW', now}
+    verdicts[i] = verdict(r, item, seen, gates) or {'NEW', now}
     if verdicts[i][1] == 'NEW' then
       seen[item.trigger] = item.fingerprint
     elseif verdicts[i][1] == 'REPLAYED' and verdicts[i][2] == 0 then
@@ -84,7 +83,12 @@ local function accept(_, args)
       verdicts[i][1] = 'CREATED'
       write_account(r, item, args, now)
       write_pages(r, item, args, pages)
+      accepted[item.campaign] = (accepted[item.campaign] or 0) + item.count
     end
+  end
+  for campaign, count in pairs(accepted) do
+    redis.call('HINCRBY', key(r.shard, 'counts', campaign), 'acc', count)
+    redis.call('HINCRBY', key(r.shard, 'counts', campaign), 'fly', count)
   end
   for page, what in pairs(pages) do
     local item = what.item

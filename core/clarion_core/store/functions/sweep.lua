@@ -1,9 +1,10 @@
 -- Finding and repairing what got lost. The sweep reads the open batches whose next look is due, and nothing else.
 
 local function look(shard, b, now, lease_ms, retention_s)
+  -- What waits for long, parked or for its next attempt, needs its superseded revision for as long.
+  redis.call('PEXPIRE', key(CONTROL, 'revision', b.c .. ':' .. b.rev), REVISION_TTL_MS, 'GT')
   if b.k then
     if gate_state(shard, b.c) == 'P' then
-      redis.call('PEXPIRE', key(CONTROL, 'revision', b.c .. ':' .. b.rev), REVISION_TTL_MS, 'GT')
       look_at(shard, b.id, now + PARKED_LOOK_MS)
       return nil
     end

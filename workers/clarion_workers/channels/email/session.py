@@ -26,6 +26,8 @@ _QUIT = b"QUIT\r\n"
 # A content up to this size is written together with its dot; a larger one must have left first, so that a connection
 # lost in the middle of it is known to have carried no dot.
 _ONE_WRITE = 65_536
+# A dot unanswered for so long, in seconds, holds up no other message: the one behind it goes over another connection.
+_LATE_S = 1.0
 _BARE = re.compile(rb"\r\n|\r|\n")
 
 
@@ -70,6 +72,10 @@ class Desk(Protocol):
         """The server saw nothing of this message: another connection may take it."""
         ...
 
+    def withdraw(self, item: Item) -> None:
+        """The session sends no content of this message: another connection takes it, and the item is unwanted."""
+        ...
+
     def idle(self, session: Session) -> None:
         """The session has nothing to do until `work` is called."""
         ...
@@ -110,12 +116,14 @@ class Session:
         return self._now() - self._since
 
     def check(self, timeout_s: float) -> None:
-        """Drop the connection if a reply is overdue, or if its orderly end is."""
+        """Drop the connection if a reply is overdue, or if its orderly end is; free what waits behind a late dot."""
         if self.wire.over:
             self.wire.transport.abort()
         elif (self._awaited or self._draining) and self.waited_s > timeout_s:
             step = self._awaited[0].name if self._awaited else "content"
             self.wire.abort(f"no reply within {timeout_s:g} s ({step})")
+        elif self._doubt and self._next and not self._next.unwanted and self.waited_s > _LATE_S:
+            self._desk.withdraw(self._next)
 
     def _await(self, *steps: Step) -> None:
         self._awaited.extend(steps)
@@ -291,12 +299,12 @@ def stuffed(content: bytes) -> bytes:
 
     A bare CR or LF never leaves: some servers take `LF . LF` for the end of a message, and what follows for commands.
     """
-    rest = content.replace(b"\r\n", b"")
-    if b"\n" in rest or b"\r" in rest:
+    if not content.count(b"\n") == content.count(b"\r") == content.count(b"\r\n"):
         content = _BARE.sub(b"\r\n", content)
     if content.startswith(b"."):
         content = b"." + content
-    content = content.replace(b"\r\n.", b"\r\n..")
+    if b"\r\n." in content:
+        content = content.replace(b"\r\n.", b"\r\n..")
     return content if content.endswith(b"\r\n") or not content else content + b"\r\n"
 
 

@@ -36,17 +36,17 @@ class _Call:
 class _Item:
     """One message of a call; built when its turn comes."""
 
-    __slots__ = ("built", "call", "index", "message", "repeated")
+    __slots__ = ("built", "call", "index", "message", "repeated", "withdrawn")
 
     built: BuiltEmail
 
     def __init__(self, call: _Call, index: int, message: EmailMessage) -> None:
         self.call, self.index, self.message = call, index, message
-        self.repeated = False
+        self.repeated = self.withdrawn = False
 
     @property
     def unwanted(self) -> bool:
-        return self.call.done.done()
+        return self.withdrawn or self.call.done.done()
 
 
 class EmailChannel:
@@ -119,6 +119,8 @@ class EmailChannel:
     def conclude(self, item: Item, outcome: Outcome) -> None:
         """Note the outcome; the last one of a call ends it."""
         assert isinstance(item, _Item)
+        if item.withdrawn:
+            return
         call = item.call
         call.outcomes[item.index] = outcome
         call.left -= 1
@@ -128,10 +130,19 @@ class EmailChannel:
     def give_back(self, item: Item) -> None:
         """Put the message first in line, once; a new connection takes it, since idle ones may be as dead."""
         assert isinstance(item, _Item)
+        if item.withdrawn:
+            return
         item.repeated = True
         self._waiting.appendleft(item)
         while self._idle:
             self._idle.pop().leave()
+
+    def withdraw(self, item: Item) -> None:
+        """Put the message first in line again, as if it had never left it."""
+        assert isinstance(item, _Item)
+        item.withdrawn = True
+        self._waiting.appendleft(_Item(item.call, item.index, item.message))
+        self._staff()
 
     def idle(self, session: Session) -> None:
         """Keep the session for the next message."""

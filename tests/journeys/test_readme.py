@@ -1,0 +1,116 @@
+"""The README is true: its commands run, in order, in a clean clone with an empty environment.
+
+The convention it follows is told in support/readme.py. Commands are never listed here: whatever the README says is
+run, but for `make test`.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from support.grpcurl import translated
+from support.readme import Terminal, commands, follow
+
+REPOSITORY = Path(__file__).parents[2]
+
+SAMPLE = """\
+# A sample
+
+```console
+$ export GREETING=hello
+$ make test
+```
+
+Prose, and code of another kind:
+
+```sh
+$ exit 1
+```
+
+```console
+$ make up
+```
+
+```console
+$ cat up.log
+whatever it prints
+$ echo '{"greeting":
+  "'$GREETING'"}'
+$ echo one \\
+> two
+$ command -v grpcurl
+$ env
+```
+"""
+
+MAKEFILE = """\
+.RECIPEPREFIX = >
+test:
+> false
+up:
+> @echo up > up.log; trap 'echo drained >> up.log; exit 0' INT; echo "It is up. Ctrl-C drains it."; \\
+>   while :; do sleep 0.01; done
+"""
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A repository with the sample in it, committed."""
+    folder = tmp_path / "repository"
+    folder.mkdir()
+    (folder / "README.md").write_text(SAMPLE)
+    (folder / "Makefile").write_text(MAKEFILE)
+    git = ["git", "-C", str(folder), "-c", "user.name=Ana", "-c", "user.email=ana@example.com"]
+    for arguments in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "--message", "Sample"]):
+        subprocess.run([*git, *arguments], check=True)
+    return folder
+
+
+def test_commands_are_the_prompted_lines_of_console_blocks_with_what_belongs_to_them() -> None:
+    assert commands(SAMPLE) == [
+        "export GREETING=hello",
+        "make test",
+        "make up",
+        "cat up.log",
+        "echo '{\"greeting\":\n  \"'$GREETING'\"}'",
+        "echo one \\\ntwo",
+        "command -v grpcurl",
+        "env",
+    ]
+
+
+def test_a_readme_is_followed_in_one_shell_with_an_empty_environment(repository: Path, tmp_path: Path) -> None:
+    printed = follow(repository, "README.md", tmp_path)
+    assert "make test" not in printed
+    assert printed["cat up.log"] == "up\n"
+    assert printed["echo '{\"greeting\":\n  \"'$GREETING'\"}'"] == '{"greeting":\n  "hello"}\n'
+    assert printed["echo one \\\ntwo"] == "one two\n"
+    assert printed["command -v grpcurl"] == f"{tmp_path}/bin/grpcurl\n"
+    names = {line.partition("=")[0] for line in printed["env"].splitlines()}
+    assert names <= {"HOME", "PATH", "GREETING", "PWD", "OLDPWD", "SHLVL", "_"}
+    assert (tmp_path / "clone" / "up.log").read_text() == "up\ndrained\n"
+
+
+def test_a_command_that_fails_fails_the_test_and_says_what_it_printed(tmp_path: Path) -> None:
+    with Terminal(tmp_path, os.environ) as terminal, pytest.raises(AssertionError, match="no such order"):
+        terminal.run("echo no such order; false")
+
+
+def test_grpcurl_becomes_buf_curl() -> None:
+    common = ["curl", "--http2-prior-knowledge", "--protocol", "grpc"]
+    call = ["-plaintext", "-d", '{"name": "campaigns/a"}', "localhost:7171", "clarion.v1.CampaignService/GetCampaign"]
+    url = "http://localhost:7171/clarion.v1.CampaignService/GetCampaign"
+    assert translated(call) == [*common, "--data", '{"name": "campaigns/a"}', url]
+    assert translated(["-plaintext", "localhost:7171", "list"]) == [*common, "--list-methods", "http://localhost:7171"]
+
+
+@pytest.mark.readme
+@pytest.mark.timeout(900)
+def test_every_command_of_the_readme_works_in_a_clean_clone(tmp_path: Path) -> None:
+    printed = follow(REPOSITORY, "README.md", tmp_path)
+    assert {"make demo", "make up"} <= printed.keys()
+    assert any(command.startswith("grpcurl") for command in printed)

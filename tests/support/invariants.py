@@ -1,0 +1,121 @@
+"""What must be true of the records between any two calls: the accounting law, and that nothing open is out of reach."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from clarion_core.domain.delivery import CORRECTIONS, TRANSITIONS, DeliveryState
+from clarion_core.domain.trigger import Counts, TriggerEvent
+from clarion_core.store.keys import PAGE, key
+from clarion_core.store.store import Store
+from support.records import Records
+
+
+@dataclass
+class _Found:
+    """All records, read once."""
+
+    kinds: dict[str, dict[str, dict[str, str]]] = field(default_factory=lambda: defaultdict(dict))
+    open: set[str] = field(default_factory=set)
+    queues: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    parked: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    jobs: set[str] = field(default_factory=set)
+
+
+async def check(records: Records) -> None:
+    """Assert what must hold between any two calls: the accounting law, and that nothing open is out of reach."""
+    found = await _read(records.store)
+    carried = defaultdict(list)
+    for page, states in _pages(found):
+        waiting = {ref: at for ref, at in states.items() if not DeliveryState(at[0]).is_final}
+        assert int(found.kinds["l:"][page].get("o", 0)) == len(waiting), page
+        for ref, (state, batch) in waiting.items():
+            carried[batch or page].append((ref, state))
+    _check_batches(found, carried)
+    await _check_accounts(records, found)
+    _check_moves(await records.events())
+
+
+def _check_batches(found: _Found, carried: dict[str, list[tuple[str, str]]]) -> None:
+    batches = found.kinds["b:"]
+    assert carried.keys() <= batches.keys(), "open deliveries without a batch"
+    assert found.open == batches.keys(), "the sweep looks at every open batch and at no other"
+    for name, batch in batches.items():
+        assert {ref for ref, _ in carried[name]} <= set(batch.get("m", "").split()) or "m" not in batch
+        job = f"{{0}}:{name}:{batch['j']}"
+        if batch["u"] != "0":
+            continue
+        assert "G" not in {state for _, state in carried[name]}, f"{name} is nobody's and has an open window"
+        if "k" in batch:
+            assert name in found.parked[batch["c"]]
+        else:
+            assert job in found.jobs, f"{name} has no job"
+            assert job in found.queues[batch["l"]]
+            assert int(batch["j"]) == int(batch["e"]) + 1
+
+
+async def _check_accounts(records: Records, found: _Found) -> None:
+    totals: dict[str, Counts] = defaultdict(Counts)
+    for trigger, account in found.kinds["t:"].items():
+        kept, counted = await records.upkeep.recount(0, trigger)
+        assert kept is not None
+        assert kept == counted
+        assert kept.balance == 0
+        totals[account["c"]] += kept
+    for campaign, total in totals.items():
+        assert await records.campaigns.counts(campaign) == total
+
+
+def _check_moves(events: Sequence[TriggerEvent]) -> None:
+    """Every move told is one that the domain knows; SENDING itself is not told."""
+    states: dict[str, DeliveryState] = {}
+    for event in events:
+        for move in event.moves:
+            ref, after = f"{event.base}-{move.number}", DeliveryState(move.state)
+            before = states.get(ref, DeliveryState.QUEUED)
+            through = TRANSITIONS[DeliveryState.SENDING] if DeliveryState.SENDING in TRANSITIONS[before] else set()
+            known = TRANSITIONS[before] | through | CORRECTIONS.get(before, frozenset())
+            assert after in known, f"{ref}: {before.name} to {after.name}"
+            states[ref] = after
+
+
+def _pages(found: _Found) -> Iterator[tuple[str, dict[str, tuple[str, str]]]]:
+    """Accepted pages: the state and the retry batch of each delivery."""
+    for page, segments in found.kinds["p:"].items():
+        if page not in found.kinds["l:"]:
+            continue  # staged, and not accepted
+        base, number = page.rsplit(".", 1)
+        states = {}
+        for name in segments:
+            offset, count, _ = name.split(":", 2)
+            for index in range(int(offset), int(offset) + int(count)):
+                record = found.kinds["l:"][page].get(str(index), "Q|||||||").split("|", 7)
+                states[f"{base}-{int(number) * PAGE + index}"] = (record[0], record[5])
+        yield page, states
+
+
+async def _read(store: Store) -> _Found:
+    found = _Found()
+    for raw in await store.command("KEYS", "*"):
+        name = raw.decode()
+        kind = name.removeprefix("clarion:{0}:")[:2]
+        record = name.removeprefix(f"clarion:{{0}}:{kind}")
+        if name.startswith("arq:job:"):
+            found.jobs.add(name.removeprefix("arq:job:"))
+        elif name == key(0, "open"):
+            found.open = {member.decode() for member in await store.command("ZRANGE", name, 0, -1)}
+        elif name.startswith(key(0, "queue")) and not name.endswith(":health-check"):
+            found.queues[record] = {member.decode() for member in await store.command("ZRANGE", name, 0, -1)}
+        elif name.startswith(key(0, "parked")):
+            found.parked[record] = {member.decode() for member in await store.command("SMEMBERS", name)}
+        elif name.startswith("clarion:{0}:") and kind in ("p:", "l:", "b:", "t:"):
+            flat = await store.command("HGETALL", name)
+            found.kinds[kind][record] = {k.decode(): v.decode("latin-1") for k, v in _pairs(flat)}
+    return found
+
+
+def _pairs(flat: Any) -> Iterator[tuple[bytes, bytes]]:
+    return iter(flat.items()) if isinstance(flat, dict) else iter(zip(flat[::2], flat[1::2], strict=True))

@@ -1,0 +1,91 @@
+"""The delivery step by itself: claims, renders and sends for real, run job by job by the test."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from clarion_core.content.renderer import Renderer
+from clarion_core.domain.campaign import Campaign, EmailContent
+from clarion_core.domain.outcome import Outcome
+from clarion_core.store.batches import BatchRef, BatchStore
+from clarion_workers.channels.email import EmailChannel, EmailMessage, SmtpConfig
+from clarion_workers.deliver import Deliverer
+from clarion_workers.leases import Leases
+from clarion_workers.messages import Composer
+from clarion_workers.revisions import Revisions
+from clarion_workers.windows import Windows
+from support.records import Records
+
+EMAIL = EmailContent(
+    sender="Shop <shop@example.com>", subject="Hello {{ recipient.user_id }}", text="Welcome, {{ recipient.user_id }}."
+)
+
+
+class Gate:
+    """The real channel behind a gate: what is handed over waits at it, while it is shut."""
+
+    def __init__(self, channel: EmailChannel) -> None:
+        self._channel = channel
+        self.asked = asyncio.Event()
+        self.open = asyncio.Event()
+        self.open.set()
+        self.windows: list[int] = []
+
+    def shut(self) -> None:
+        """Let nothing through; `asked` is set once something waits."""
+        self.open.clear()
+        self.asked.clear()
+
+    async def send(self, messages: Sequence[EmailMessage]) -> list[Outcome]:
+        """As `Channel.send`."""
+        self.windows.append(len(messages))
+        self.asked.set()
+        await self.open.wait()
+        return await self._channel.send(messages)
+
+    async def close(self) -> None:
+        """As `Channel.close`."""
+        await self._channel.close()
+
+
+class Post:
+    """A worker without a queue: `run` is what its job does."""
+
+    def __init__(
+        self,
+        records: Records,
+        smtp_port: int,
+        *,
+        window: int = 20,
+        lease_s: float = 60.0,
+        batches: BatchStore | None = None,
+    ) -> None:
+        batches = batches or records.worker("post", round(1000 * lease_s))
+        self.draining = asyncio.Event()
+        self.leases = Leases(batches, 1, lease_s)
+        self.windows = Windows(window)
+        config = SmtpConfig(host="127.0.0.1", port=smtp_port, message_id_domain="example.com", timeout_s=5.0)
+        self.gate = Gate(EmailChannel(config))
+        self._deliverer = Deliverer(
+            batches=batches,
+            leases=self.leases,
+            composer=Composer(Revisions(records.campaigns), Renderer()),
+            email=self.gate,
+            windows=self.windows,
+            draining=self.draining,
+        )
+
+    async def run(self, ref: BatchRef) -> None:
+        """Run a job to its end."""
+        await self._deliverer.job({}, str(ref.shard), ref.id, ref.epoch)
+
+    def start(self, ref: BatchRef) -> asyncio.Task[None]:
+        """Run a job in a task."""
+        return asyncio.create_task(self.run(ref))
+
+
+async def email_campaign(records: Records, **definition: Any) -> Campaign:
+    """A LIVE campaign that can be sent."""
+    return await records.campaign(**({"email": EMAIL} | definition))
