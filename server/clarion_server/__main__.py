@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import uvloop
@@ -16,6 +17,8 @@ def main() -> None:
     """Serve until told to stop. Exit code 2: the settings, the port or the store don't fit."""
     settings = load(ServerSettings)
     logs.configure(settings, process="server")
+    # gRPC's own lines on stderr are no events, and what they tell is told here: a port in use, for one.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:
         uvloop.run(_run(settings))
     except StoreMismatch as error:

@@ -117,7 +117,9 @@ class Server:
         """Refuse what is new, let calls in hand finish for a while, end watches so that they resume elsewhere; once."""
         if self._edge.draining:
             return
-        log.info("draining")
+        served = self._edge.open
+        if served:
+            log.info("draining")
         self._edge.draining = True
         await self._readiness.drain()
         self._watches.drain()
@@ -129,7 +131,8 @@ class Server:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._store.close()
         await self._blocking.close()
-        log.info("drained")
+        if served:
+            log.info("drained")
         for error in failed:
             if error:
                 raise error

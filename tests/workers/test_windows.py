@@ -70,6 +70,21 @@ async def test_a_small_batch_does_not_overtake_a_large_one_that_waits() -> None:
     await asyncio.gather(*holder, large, small)
 
 
+async def test_a_lane_uses_what_the_others_leave_and_keeps_an_eighth_for_each() -> None:
+    lanes = Windows.of_lanes(64, ("urgent", "bulk"))
+    bulk, urgent, done = Batches(lanes["bulk"]), Batches(lanes["urgent"]), asyncio.Event()
+    tasks = [bulk.ask(number, 100, done) for number in range(4)]
+    await settle()
+    assert bulk.held == 56
+    tasks += [urgent.ask(number, 100, done) for number in range(2)]
+    await settle()
+    assert urgent.held == 8
+    done.set()
+    assert sum(await asyncio.gather(*tasks)) > 56 + 8
+    assert bulk.most <= 56
+    assert urgent.most <= 56
+
+
 async def test_a_batch_that_gives_up_lets_those_behind_it_go_ahead() -> None:
     batches, done = Batches(Windows(4)), asyncio.Event()
     holder = [batches.ask(0, 2, done), batches.ask(1, 1, done)]

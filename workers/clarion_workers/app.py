@@ -61,7 +61,7 @@ class PostRoom:
             every_s=settings.sweep_s,
         )
         composer = Composer(Revisions(campaigns), Renderer())
-        # Each lane has a window of its own: bulk mail that waits for its provider does not hold up a receipt.
+        windows = Windows.of_lanes(settings.window, LANES)
         self._lanes = [
             LaneWorker(
                 self._redis,
@@ -73,14 +73,13 @@ class PostRoom:
                     leases=self._leases,
                     composer=composer,
                     email=self._email,
-                    windows=windows,
+                    windows=windows[lane],
                     draining=self._draining,
                 ).job,
                 jobs=settings.jobs,
                 lease_s=settings.lease_s,
             )
             for lane in LANES
-            for windows in [Windows(settings.window // len(LANES))]
             for shard in range(settings.shards)
         ]
 

@@ -4,53 +4,82 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 
 class Windows:
-    """Hands out shares of `size` deliveries to batches, first come, first served.
+    """Hands out shares of `size` deliveries to a lane's batches, first come, first served.
 
     No batch gets more than half, so that two overlap: one talks to the store while the other talks to the provider.
     """
 
     def __init__(self, size: int) -> None:
         self._free = size
-        self._most = max(1, size // 2)
-        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._most = self._enough = max(1, size // 2)
+        self._all = _Room(size)
+        self._all.lanes.append(self)
+        self._waiting: deque[tuple[int, asyncio.Future[int]]] = deque()
+
+    @classmethod
+    def of_lanes(cls, size: int, lanes: Sequence[str]) -> dict[str, Windows]:
+        """Windows of several lanes that have `size` together.
+
+        A lane may use what the others leave, but an eighth of the whole is kept for each of them: mail that waits
+        for its provider in one lane does not hold up the others. Where less is left than a batch wants, it gets
+        that, if it is an eighth at least.
+        """
+        floor, room = max(1, size // 8), _Room(size)
+        made = {lane: cls(max(1, size - floor * (len(lanes) - 1))) for lane in lanes}
+        for windows in made.values():
+            windows._all, windows._enough = room, floor
+            room.lanes.append(windows)
+        return made
 
     @asynccontextmanager
     async def share(self, wanted: int) -> AsyncIterator[int]:
         """Up to `wanted` deliveries of the window, at least one; waits until they are free."""
-        count = max(1, min(wanted, self._most))
-        await self._take(count)
+        count = await self._take(max(1, min(wanted, self._most)))
         try:
             yield count
         finally:
             self._give_back(count)
 
-    async def _take(self, count: int) -> None:
-        if not self._waiting and self._free >= count:
-            self._free -= count
-            return
-        granted = asyncio.get_running_loop().create_future()
-        self._waiting.append((count, granted))
+    async def _take(self, wanted: int) -> int:
+        granted: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._waiting.append((wanted, granted))
+        self._grant()
         try:
-            await granted
+            return await granted
         except asyncio.CancelledError:
             if granted.cancelled():
                 self._grant()  # those behind may go ahead
             else:
-                self._give_back(count)
+                self._give_back(granted.result())
             raise
 
     def _give_back(self, count: int) -> None:
         self._free += count
-        self._grant()
+        self._all.free += count
+        for lane in self._all.lanes:
+            lane._grant()
 
     def _grant(self) -> None:
-        while self._waiting and (self._waiting[0][1].cancelled() or self._free >= self._waiting[0][0]):
-            count, granted = self._waiting.popleft()
+        while self._waiting:
+            wanted, granted = self._waiting[0]
+            count = min(wanted, self._free, self._all.free)
             if not granted.cancelled():
+                if count < min(wanted, self._enough):
+                    return
                 self._free -= count
-                granted.set_result(None)
+                self._all.free -= count
+                granted.set_result(count)
+            self._waiting.popleft()
+
+
+class _Room:
+    """What lanes have together."""
+
+    def __init__(self, size: int) -> None:
+        self.free = size
+        self.lanes: list[Windows] = []

@@ -2,7 +2,6 @@
 
 python trigger.py [CAMPAIGN] [EMAIL] [ORDER.json]        CLARION_SERVER says where the server is.
 """
-# ruff: noqa: T201
 
 import asyncio
 import json
