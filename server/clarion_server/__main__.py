@@ -10,15 +10,12 @@ import uvloop
 from clarion_core import logs
 from clarion_core.settings import ServerSettings, load
 from clarion_core.store.promises import StoreMismatch
-from clarion_server.app import Server
 
 
 def main() -> None:
     """Serve until told to stop. Exit code 2: the settings, the port or the store don't fit."""
     settings = load(ServerSettings)
     logs.configure(settings, process="server")
-    # gRPC's own lines on stderr are no events, and what they tell is told here: a port in use, for one.
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:
         uvloop.run(_run(settings))
     except StoreMismatch as error:
@@ -32,6 +29,11 @@ def main() -> None:
 
 
 async def _run(settings: ServerSettings) -> None:
+    # gRPC's own lines on stderr are no events, and what they tell is told here: a port in use, for one. It reads the
+    # variable when it is imported.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    from clarion_server.app import Server
+
     await Server(settings).run()
 
 
