@@ -7,7 +7,7 @@ import sys
 
 import uvloop
 
-from clarion_core import logs
+from clarion_core import collector, logs
 from clarion_core.settings import ServerSettings, load
 from clarion_core.store.promises import StoreMismatch
 
@@ -34,7 +34,9 @@ async def _run(settings: ServerSettings) -> None:
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from clarion_server.app import Server
 
-    await Server(settings).run()
+    server = Server(settings)
+    collector.settle()
+    await server.run()
 
 
 if __name__ == "__main__":

@@ -151,7 +151,10 @@ class _Call:
     def __init__(self, request: TriggerRequest, shards: int) -> None:
         self.request = request
         self.rows = [encode_recipient(recipient) for recipient in request.recipients]
-        self.fingerprint = fingerprint((request.context, request.all_or_nothing), self.rows)
+        # Without a request id no other call can be meant by this one's record.
+        self.fingerprint = (
+            fingerprint((request.context, request.all_or_nothing), self.rows) if request.request_id else ""
+        )
         self.trigger_id = (
             derived_trigger_id(request.workspace, request.campaign_id, request.request_id, shards)
             if request.request_id

@@ -38,7 +38,7 @@ class Loaded:
 
 
 async def load(
-    target: str, method: str, messages: Sequence[bytes], *, seconds: float, connections: int = 4, streams: int = 16
+    target: str, method: str, messages: Sequence[bytes], *, seconds: float, connections: int = 4, streams: int = 32
 ) -> Loaded:
     """Call for so long with `streams` calls in flight on each connection; ends when the last one is answered."""
     host, _, port = target.rpartition(":")

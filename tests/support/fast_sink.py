@@ -21,22 +21,16 @@ class FastSink(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         data = self._rest + data if self._rest else data
-        replies = []
-        while data:
+        replies, at = [], 0
+        while (end := data.find(b"\r\n.\r\n" if self._in_data else b"\r\n", at)) >= 0:
             if self._in_data:
-                end = data.find(b"\r\n.\r\n")
-                if end < 0:
-                    break
-                self._in_data, data = False, data[end + 5 :]
+                at, self._in_data = end + 5, False
                 self._taken()
                 replies.append(b"250 2.0.0 taken\r\n")
-                continue
-            line, ended, rest = data.partition(b"\r\n")
-            if not ended:
-                break
-            data = rest
-            replies.append(self._command(line))
-        self._rest = data
+            else:
+                replies.append(self._command(data[at:end]))
+                at = end + 2
+        self._rest = data[at:]
         if replies:
             self._transport.write(b"".join(replies))
 

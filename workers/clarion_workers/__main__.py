@@ -6,7 +6,7 @@ import sys
 
 import uvloop
 
-from clarion_core import logs
+from clarion_core import collector, logs
 from clarion_core.settings import WorkerSettings, load
 from clarion_core.store.promises import StoreMismatch
 from clarion_workers.app import PostRoom
@@ -24,7 +24,9 @@ def main() -> None:
 
 
 async def _run(settings: WorkerSettings) -> None:
-    await PostRoom(settings).run()
+    worker = PostRoom(settings)
+    collector.settle()
+    await worker.run()
 
 
 if __name__ == "__main__":

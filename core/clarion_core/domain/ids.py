@@ -10,12 +10,14 @@ import hashlib
 from collections.abc import Callable
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford, base32.org: no i, l, o, u
+_PAIRS = [high + low for high in ALPHABET for low in ALPHABET]
 _SHARD_CHARS, _HASH_CHARS, _TIME_CHARS, _RANDOM_CHARS = 2, 25, 9, 10
 
 
 def base32(number: int, chars: int) -> str:
     """The lowest `chars` x 5 bits of a number."""
-    return "".join(ALPHABET[(number >> shift) & 31] for shift in range(5 * (chars - 1), -1, -5))
+    pairs = "".join([_PAIRS[(number >> shift) & 1023] for shift in range(10 * ((chars - 1) // 2), -1, -10)])
+    return pairs[-chars:]
 
 
 def derived_trigger_id(workspace: str, campaign_id: str, request_id: str, shards: int) -> str:
@@ -27,7 +29,8 @@ def derived_trigger_id(workspace: str, campaign_id: str, request_id: str, shards
 
 def random_trigger_id(shards: int, random_bits: Callable[[int], int]) -> str:
     """A trigger id for a call without a request id."""
-    return base32(random_bits(16) % shards, _SHARD_CHARS) + base32(random_bits(128), _HASH_CHARS)
+    bits = random_bits(128 + 16)
+    return base32((bits >> 128) % shards, _SHARD_CHARS) + base32(bits, _HASH_CHARS)
 
 
 def new_base(shard: int, now_ms: int, random_bits: Callable[[int], int]) -> str:

@@ -6,6 +6,7 @@ local function page_rows(shard, page)
   for _, field in ipairs(redis.call('HKEYS', key(shard, 'payload', page))) do
     segments[#segments + 1] = segment_of(field)
   end
+  table.sort(segments, function(a, b) return a.offset < b.offset end)  -- as the caller listed them
   local flat = redis.call('HGETALL', key(shard, 'ledger', page))
   for i = 1, #flat, 2 do
     ledger[flat[i]] = flat[i + 1]
