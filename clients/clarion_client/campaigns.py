@@ -99,7 +99,10 @@ class CampaignCalls:
     async def delete_campaign(
         self, name: str, *, etag: str = "", request_id: str = "", timeout_s: float | None = None
     ) -> None:
-        """Remove a campaign in DRAFT or STOPPED. NotFound, FailedPrecondition."""
+        """Remove a campaign in DRAFT or STOPPED. NotFound, FailedPrecondition.
+
+        One created again under the same id keeps the account and, within 60 days, goes on counting revisions.
+        """
         request = DeleteCampaignRequest(name=campaign_name(name), etag=etag, request_id=request_id or new_request_id())
         await self._caller.call(self._campaigns.DeleteCampaign, request, timeout_s)
 

@@ -35,7 +35,9 @@ from clarion_server.catalogue import Catalogue, Known
 from clarion_server.commit import Committer
 from clarion_server.health import Readiness
 
-MOST_PROBLEMS, MOST_PATH = 5, 200  # of a refused recipient, and characters of each path: callers choose the names
+# What a refusal tells at most: problems a recipient and a trigger, characters a path. Callers choose names and numbers,
+# and the answer has to stay below the 4 MiB that clients take.
+MOST_PROBLEMS, MOST_IN_ALL, MOST_PATH = 20, 5_000, 200
 TRIES = 3  # a campaign that changes more often than that while a call runs is a conflict
 
 
@@ -181,7 +183,7 @@ class _Call:
             campaign_id=request.campaign_id,
             revision=campaign.revision,
             context=request.context,
-            refusals=refusal_rows(refusals),
+            refusals=refusal_rows(_told(refusals)),
         )
         definition = campaign.definition
         item = AcceptItem(
@@ -208,13 +210,21 @@ class _Call:
                 description = f"is the user id of recipients[{repeated[index]}] too"
                 problems.append(FieldProblem(path=f"{path}.user_id", description=description))
             if problems:
-                refusals.append(Refusal(index=index, user_id=recipient.user_id, problems=_shortened(problems)))
+                refusals.append(Refusal(index=index, user_id=recipient.user_id, problems=tuple(problems)))
         return tuple(refusals)
 
 
-def _shortened(problems: list[FieldProblem]) -> tuple[FieldProblem, ...]:
-    """The first problems, so that a trigger's answer and its record are not longer than its request."""
-    return tuple(replace(problem, path=problem.path[:MOST_PATH]) for problem in problems[:MOST_PROBLEMS])
+def _told(refusals: Sequence[Refusal]) -> tuple[Refusal, ...]:
+    """The refusals as they are answered and kept: the first problems of each, and how many more there are."""
+    most = min(MOST_PROBLEMS, MOST_IN_ALL // max(1, len(refusals)))
+    return tuple(replace(refusal, problems=_first(refusal, most)) for refusal in refusals)
+
+
+def _first(refusal: Refusal, most: int) -> tuple[FieldProblem, ...]:
+    first = [replace(problem, path=problem.path[:MOST_PATH]) for problem in refusal.problems[:most]]
+    if more := len(refusal.problems) - len(first):
+        first.append(FieldProblem(path=f"recipients[{refusal.index}]", description=f"and {more} more, not shown"))
+    return tuple(first)
 
 
 def recipient_problems(

@@ -92,6 +92,10 @@ class Script:
         """Answer calls of this RPC with these steps, one after the other."""
         self._steps[method].extend(steps)
 
+    def replace(self, method: str, *steps: Step) -> None:
+        """Answer further calls of this RPC with these steps instead."""
+        self._steps[method] = deque(steps)
+
     def requests(self, method: str) -> list[Any]:
         """The requests of one RPC, in order."""
         return [call.request for call in self.calls if call.method == method]

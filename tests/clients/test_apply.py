@@ -145,6 +145,35 @@ async def test_every_template_error_has_its_place_in_the_yaml_too(script: Script
     assert "  15 |         welcome since {{ sinc }}.\n     |                          ^\n" in ended.err
 
 
+async def test_errors_are_in_the_json_too(script: Script, cli: Cli, directory: Path) -> None:
+    script.on("GetCampaign", ABSENT)
+    script.on(
+        "CreateCampaign",
+        invalid(("campaign.contents[0].email.subject:1:13", "is not declared")),
+        Failure(code=grpc.StatusCode.FAILED_PRECONDITION, reason="CAMPAIGN_STATE", message="it is STOPPED"),
+    )
+    [failed] = (await cli("apply", directory, "-o", "json")).json
+    assert (failed["change"], failed["campaign_id"]) == ("failed", "welcome")
+    [error] = failed["errors"]
+    assert error == {
+        "reason": "TEMPLATE_INVALID",
+        "file": f"{directory}/subject.j2", "line": 1, "column": 13, "message": "is not declared",
+    }  # fmt: skip
+    ended = await cli("apply", directory, "-o", "json")
+    assert ended.json[0]["errors"] == [{"reason": "CAMPAIGN_STATE", "message": "it is STOPPED"}]
+    assert ended.err.startswith("error: it is STOPPED (CAMPAIGN_STATE)\n")
+
+
+async def test_mistakes_in_the_files_are_in_the_json_too(cli: Cli, directory: Path, tmp_path: Path) -> None:
+    (directory / "campaign.yaml").write_text(YAML.replace("marketing", "markting"))
+    ended = await cli("apply", directory, "-o", "json")
+    assert ended.code == 4
+    [error] = ended.json[0]["errors"]
+    assert (error["file"], error["line"], error["column"]) == (f"{directory}/campaign.yaml", 3, 11)
+    [failed] = (await cli("apply", tmp_path / "absent", "-o", "json")).json
+    assert "no campaign.yaml" in failed["errors"][0]["message"]
+
+
 async def test_an_error_without_a_place_in_the_files_keeps_its_path(script: Script, cli: Cli, directory: Path) -> None:
     script.on("GetCampaign", ABSENT)
     script.on("CreateCampaign", invalid(("campaign_id", "must be longer")))
@@ -162,6 +191,8 @@ async def test_an_error_without_a_place_in_the_files_keeps_its_path(script: Scri
         (YAML.replace("type: string", "type: string\n    type: number"), "7:5: 'type' stands here twice"),
         (YAML.replace("contents:", "contents: {}\nx:"), "9:11: 'contents' must be a list"),
         (YAML + "      subject: both\n", "12:21: give either 'subject' or 'subject_file'"),
+        (YAML.replace("id: welcome", "id: We"), "1:5: a campaign's id is 3 to 63 of a-z, 0-9 and -"),
+        (YAML.replace("name: first_name", "name: first-name"), "5:11: a name of the context is up to 64 of a-z"),
         ("id: [", "1:6: this is not YAML: "),
         ("", "1:1: the file is empty"),
     ],

@@ -1,15 +1,11 @@
-"""The command line as people and scripts meet it: exit codes, JSON, tables, error blocks."""
+"""The command line as people and scripts meet it: tables, JSON, what a trigger and a watch say."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import signal
-from collections.abc import Mapping
 from pathlib import Path
-
-import grpc
-import pytest
 
 from clarion.v1.campaign_pb2 import Campaign
 from clarion.v1.campaign_service_pb2 import (
@@ -21,8 +17,8 @@ from clarion.v1.campaign_service_pb2 import (
     PreviewCampaignResponse,
 )
 from clarion.v1.delivery_pb2 import Delivery
-from clarion.v1.delivery_service_pb2 import ListDeliveriesResponse
-from clarion.v1.trigger_pb2 import DeliveryCounts, RecipientRefusal, Trigger
+from clarion.v1.delivery_service_pb2 import GetDeliveryResponse, ListDeliveriesResponse
+from clarion.v1.trigger_pb2 import DeliveryCounts, FieldViolation, RecipientRefusal, Trigger
 from clarion.v1.trigger_service_pb2 import (
     CancelTriggerResponse,
     CreateTriggerResponse,
@@ -31,10 +27,11 @@ from clarion.v1.trigger_service_pb2 import (
     WatchTriggerResponse,
 )
 from clients.conftest import Cli, command_line
-from clients.scripted_server import Failure, Script, Silence
+from clients.scripted_server import Script, Silence
 
 TRIGGER = "campaigns/order-confirmation/triggers/00j4k9x2m7q1c8v5b3n6"
 DELIVERY = f"{TRIGGER}/deliveries/00j4k9x2m7q1c8v5b3n6-17"
+SHORT_DELIVERY = "order-confirmation/00j4k9x2m7q1c8v5b3n6/00j4k9x2m7q1c8v5b3n6-17"
 CAMPAIGN = Campaign(
     name="campaigns/order-confirmation",
     display_name="Order confirmation",
@@ -94,8 +91,19 @@ async def test_ids_are_not_wrapped_or_coloured_in_a_pipe(script: Script, cli: Cl
     ended = await cli("deliveries", "list", TRIGGER, COLUMNS="40", LINES="10")
     assert "\x1b" not in ended.out
     [row] = ended.out.splitlines()[1:]
-    assert row.startswith("00j4k9x2m7q1c8v5b3n6-17 ")
-    assert detail.strip() in row
+    assert row.startswith(f"{SHORT_DELIVERY} ")
+    assert row.endswith(detail.strip())
+
+
+async def test_what_a_list_and_a_watch_call_a_delivery_is_what_get_takes(script: Script, cli: Cli) -> None:
+    script.on("ListDeliveries", ListDeliveriesResponse(deliveries=[Delivery(name=DELIVERY)]))
+    script.on("WatchTrigger", watched(accepted=1, sent=1))
+    script.on("GetDelivery", GetDeliveryResponse(delivery=Delivery(name=DELIVERY)))
+    listed = (await cli("deliveries", "list", TRIGGER)).out.splitlines()[1].split()[0]
+    moved = (await cli("watch", TRIGGER)).out.splitlines()[0].split()[0]
+    for name in (listed, moved):
+        assert (await cli("deliveries", "get", name)).code == 0
+    assert [request.name for request in script.requests("GetDelivery")] == [DELIVERY, DELIVERY]
 
 
 async def test_an_empty_list_is_said_beside_the_result(script: Script, cli: Cli) -> None:
@@ -134,12 +142,26 @@ async def test_a_cancelled_trigger_shows_its_account(script: Script, cli: Cli) -
     assert ended.out.endswith("is CANCELLED: accepted 3 · sent 1 · cancelled 2\n")
 
 
-async def test_a_preview_shows_the_mail(script: Script, cli: Cli) -> None:
-    email = EmailMessage(to="ana@example.com", subject="Hello Ana", text="Dear [b]Ana[/b]\n")
+async def test_a_preview_shows_the_head_and_the_text_and_writes_the_html_on_request(script: Script, cli: Cli) -> None:
+    html, text = "<p>Dear  \n [b]Ana[/b]</p>\n", "Dear [b]Ana[/b]\n-- \nThe shop\n"
+    email = EmailMessage(
+        to="ana@example.com", subject="Hello Ana", text=text, html=html, **{"from": "shop@example.com"}
+    )
     script.on("PreviewCampaign", PreviewCampaignResponse(email=email))
-    ended = await cli("campaigns", "preview", "welcome", "--to", "ana@example.com", "-c", "n=1")
-    assert "Hello Ana" in ended.out
-    assert "Dear [b]Ana[/b]" in ended.out
+    preview = ("campaigns", "preview", "welcome", "--to", "ana@example.com", "-c", "n=1")
+    assert (await cli(*preview)).out.splitlines() == [
+        "from     shop@example.com",
+        "to       ana@example.com",
+        "subject  Hello Ana",
+        "",
+        "Dear [b]Ana[/b]",
+        "-- ",
+        "The shop",
+        "",
+        "and an HTML body: --html writes it",
+    ]
+    assert (await cli(*preview, "--html")).out == html
+    assert (await cli(*preview, "-o", "json")).json["email"]["html"] == html
 
 
 async def test_a_trigger_takes_its_context_from_options_and_files(script: Script, cli: Cli, tmp_path: Path) -> None:
@@ -166,6 +188,35 @@ async def test_a_trigger_takes_its_context_from_options_and_files(script: Script
     assert ended.code == 0
 
 
+async def test_a_repeated_request_id_is_said(script: Script, cli: Cli) -> None:
+    script.on("CreateTrigger", CreateTriggerResponse(trigger=Trigger(name=TRIGGER), replayed=True))
+    script.on("WatchTrigger", watched(accepted=1, sent=1))
+    again = ("trigger", "welcome", "--to", "ana@example.com", "--request-id", "0f4e2c9a-5b1d-4c3e-9a7f-2d6b8e1c0a35")
+    assert "replayed    an earlier call with this request id" in (await cli(*again)).out
+    assert (await cli(*again, "-o", "json")).json["replayed"] is True
+    assert (await cli(*again, "--watch")).err == "an earlier call with this request id triggered it\n"
+
+
+async def test_a_check_says_what_would_be_and_shows_nothing_that_is_not(script: Script, cli: Cli) -> None:
+    refusal = RecipientRefusal(user_id="7", violations=[FieldViolation(field="recipients[0].locale", description="no")])
+    counts = DeliveryCounts(accepted=2, in_flight=2, refused=1)
+    trigger = Trigger(campaign_revision=3, state=Trigger.STATE_RUNNING, counts=counts, refusals=[refusal])
+    script.on("CreateTrigger", CreateTriggerResponse(trigger=trigger))
+    check = ("trigger", "welcome", "--to", "ana@example.com", "--check")
+    assert [line.split(maxsplit=1) for line in (await cli(*check)).out.splitlines()] == [
+        ["checked", "nothing is triggered"],
+        ["revision", "3"],
+        ["would", "accept  2"],
+        ["would", "refuse  1"],
+        ["refused", "7  recipients[0].locale: no"],
+    ]
+    document = (await cli(*check, "-o", "json")).json
+    assert document["checked"] is True
+    assert document["counts"] == {"accepted": "2", "refused": "1"}
+    assert "state" not in document
+    assert all(request.validate_only for request in script.requests("CreateTrigger"))
+
+
 async def test_a_refused_recipient_is_exit_code_1(script: Script, cli: Cli) -> None:
     refusal = RecipientRefusal(user_id="7")
     refusal.violations.add(field="recipients[0].addresses.email", description="is no address")
@@ -179,7 +230,7 @@ async def test_a_watch_prints_moves_and_ends_with_the_account(script: Script, cl
     script.on("WatchTrigger", watched(accepted=1, sent=1))
     ended = await cli("watch", "order-confirmation/00j4k9x2m7q1c8v5b3n6")
     assert ended.code == 0
-    assert "00j4k9x2m7q1c8v5b3n6-17  SENT" in ended.out
+    assert f"{SHORT_DELIVERY}  SENT" in ended.out
     assert ended.out.endswith("COMPLETED: accepted 1 · sent 1\n")
     assert script.requests("WatchTrigger")[0].name == TRIGGER
 
@@ -196,85 +247,16 @@ async def test_a_watch_is_json_lines_and_tells_failures_by_its_exit_code(script:
 async def test_version_is_said(cli: Cli) -> None:
     assert (await cli("version")).out.startswith("clarion ")
     assert (await cli("version", "-o", "json")).json["contract"] == "clarion.v1"
+    assert (await cli("--version")).out == (await cli("version")).out
 
 
-CODES: Mapping[int, Failure] = {
-    3: Failure(code=grpc.StatusCode.NOT_FOUND, reason="CAMPAIGN_NOT_FOUND"),
-    4: Failure(code=grpc.StatusCode.INVALID_ARGUMENT, reason="INVALID_REQUEST"),
-    5: Failure(code=grpc.StatusCode.FAILED_PRECONDITION, reason="CAMPAIGN_STATE"),
-    6: Failure(code=grpc.StatusCode.UNAVAILABLE, reason="STORE_UNAVAILABLE", retry_after_s=60),
-    70: Failure(code=grpc.StatusCode.INTERNAL, reason="INTERNAL", request_id="r-1"),
-}
-
-
-@pytest.mark.parametrize("code", CODES)
-async def test_an_error_is_one_block_on_stderr_and_its_exit_code(script: Script, cli: Cli, code: int) -> None:
-    script.on("GetCampaign", CODES[code])
-    ended = await cli("campaigns", "get", "welcome")
-    assert ended.code == code
-    assert ended.out == ""
-    assert ended.err.startswith(f"error: no ({CODES[code].reason})\n")
-    assert "Traceback" not in ended.err
-
-
-async def test_an_error_says_where_and_what_to_do(script: Script, cli: Cli) -> None:
-    script.on(
-        "CreateTrigger",
-        Failure(
-            code=grpc.StatusCode.INVALID_ARGUMENT,
-            reason="CONTEXT_INVALID",
-            message="the context does not fit",
-            violations=[("context.total", "must be a number, is a string")],
-        ),
-    )
-    ended = await cli("trigger", "welcome", "--to", "ana@example.com", "-c", "total=much")
-    assert ended.err.splitlines() == [
-        "error: the context does not fit (CONTEXT_INVALID)",
-        "  where  context.total: must be a number, is a string",
-        "  to do  give what the campaign declares; `clarion campaigns get` lists it",
-    ]
-
-
-async def test_a_defect_names_the_id_in_the_log(script: Script, cli: Cli) -> None:
-    script.on("GetCampaign", CODES[70])
-    assert "  log id r-1\n" in (await cli("campaigns", "get", "welcome")).err
-
-
-async def test_a_server_that_is_not_there_is_said_with_its_address(cli: Cli) -> None:
-    ended = await cli("campaigns", "list", "--server", "127.0.0.1:1", "--timeout", "0.5")
-    assert ended.code == 6
-    assert "  server 127.0.0.1:1\n" in ended.err
-    assert "see whether clarion-server runs there" in ended.err
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["trigger", "welcome"],
-        ["trigger", "welcome", "--to", "ana@example.com", "--file", "x.jsonl"],
-        ["deliveries", "list", TRIGGER, "--state", "lost"],
-        ["campaigns", "list", "--output", "yaml"],
-        ["campains"],
-    ],
-)
-async def test_a_wrong_command_line_is_exit_code_2(cli: Cli, arguments: list[str]) -> None:
-    ended = await cli(*arguments)
-    assert ended.code == 2
-    assert ended.out == ""
-    assert "Traceback" not in ended.err
-
-
-async def test_unreadable_input_is_exit_code_4(cli: Cli, tmp_path: Path) -> None:
-    for context in ("novalue", f"@{tmp_path}/absent.json"):
-        ended = await cli("trigger", "welcome", "--to", "ana@example.com", "--context", context)
-        assert ended.code == 4
-        assert ended.err.startswith("error: ")
-
-
-async def test_the_exit_codes_are_in_the_help(cli: Cli) -> None:
-    help_text = (await cli("--help")).out
-    for code in (0, 1, 2, 3, 4, 5, 6, 70, 130):
-        assert f"\n  {code:>5}  " in help_text
+async def test_no_line_of_a_table_in_a_pipe_ends_with_blanks(script: Script, cli: Cli) -> None:
+    script.on("ListCampaigns", ListCampaignsResponse(campaigns=[CAMPAIGN, Campaign(name="campaigns/a-b")]))
+    script.on("GetCampaign", GetCampaignResponse(campaign=CAMPAIGN))
+    for command in (["campaigns", "list"], ["campaigns", "get", "a-b"]):
+        lines = (await cli(*command)).out.splitlines()
+        assert len(lines) > 2
+        assert lines == [line.rstrip() for line in lines]
 
 
 async def test_ctrl_c_ends_a_watch_and_says_how_to_go_on(script: Script, cli_environment: dict[str, str]) -> None:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from google.protobuf.json_format import MessageToDict
 
 from clarion.v1.delivery_pb2 import Delivery
 from clarion.v1.delivery_service_pb2 import ListDeliveriesResponse
 from clarion.v1.trigger_pb2 import DeliveryCounts, Trigger
 from clarion.v1.trigger_service_pb2 import CreateTriggerResponse, DeliveryChange, WatchTriggerResponse
+from clients.conftest import Ended
 from clients.node import install_packages, node_binary
 from clients.scripted_server import Failure, Script, grpc
 
@@ -22,6 +26,8 @@ ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "clients/examples"
 ORDER = ROOT / "examples/order.json"
 NAME = "campaigns/order-confirmation/triggers/00j4k9x2m7q1c8v5b3n6"
+SHELL = EXAMPLES / "shell/wait-for-trigger.sh"
+ABSENT = Failure(code=grpc.StatusCode.NOT_FOUND, reason="CAMPAIGN_NOT_FOUND", message="no such campaign")
 DELIVERY = f"{NAME}/deliveries/00j4k9x2m7q1c8v5b3n6-0"
 
 
@@ -48,8 +54,7 @@ def one_order_that_survives_a_broken_stream(script: Script) -> None:
     script.on("ListDeliveries", ListDeliveriesResponse(deliveries=[done]))
 
 
-async def run(script: Script, *command: str | Path, **environment: str) -> str:
-    """What the program printed; it must have ended well."""
+async def ended(script: Script, *command: str | Path, **environment: str) -> Ended:
     process = await asyncio.create_subprocess_exec(
         *map(str, command),
         stdout=asyncio.subprocess.PIPE,
@@ -57,8 +62,14 @@ async def run(script: Script, *command: str | Path, **environment: str) -> str:
         env=os.environ | {"CLARION_SERVER": script.target} | environment,
     )
     out, err = await process.communicate()
-    assert (process.returncode, err.decode()) == (0, "")
-    return out.decode()
+    return Ended(process.returncode or 0, out.decode(), err.decode())
+
+
+async def run(script: Script, *command: str | Path, **environment: str) -> str:
+    """What the program printed; it must have ended well."""
+    done = await ended(script, *command, **environment)
+    assert (done.code, done.err) == (0, "")
+    return done.out
 
 
 def the_order_was_triggered_and_watched(script: Script) -> bool:
@@ -67,38 +78,104 @@ def the_order_was_triggered_and_watched(script: Script) -> bool:
     return bool(request.request_id) and request.campaign == "campaigns/order-confirmation" and watches == ["", "1"]
 
 
-async def test_the_python_example_triggers_and_watches(script: Script) -> None:
-    example = EXAMPLES / "python/trigger.py"
-    out = await run(script, sys.executable, example, "order-confirmation", "ana@example.com", ORDER)
+def context_sent(script: Script) -> dict[str, Any]:
+    """The context of the latest trigger."""
+    return dict(MessageToDict(script.requests("CreateTrigger")[-1].context))
+
+
+def context_in(order: Path) -> Any:
+    return json.loads(order.read_text())["context"]
+
+
+@pytest.fixture
+def order(tmp_path: Path) -> Path:
+    """An order that is not the one in the repository."""
+    path = tmp_path / "order.json"
+    path.write_text(
+        json.dumps({"context": {"order_id": "A-1", "total": 12.5, "paid": True, "items": [{"note": None}]}})
+    )
+    return path
+
+
+@pytest.mark.parametrize("given", [True, False], ids=["with arguments", "without arguments"])
+async def test_the_python_example_triggers_and_watches(script: Script, order: Path, given: bool) -> None:
+    arguments = ("order-confirmation", "ana@example.com", order) if given else ()
+    out = await run(script, sys.executable, EXAMPLES / "python/trigger.py", *arguments)
     assert out.splitlines() == [f"accepted {NAME}", "00j4k9x2m7q1c8v5b3n6-0 STATE_SENT", "sent 1 of 1"]
     assert the_order_was_triggered_and_watched(script)
-    assert script.requests("CreateTrigger")[0].context["order_id"].startswith("LL-")
+    assert context_sent(script) == context_in(order if given else ORDER)
 
 
-async def test_the_node_example_triggers_and_watches(script: Script, tmp_path: Path) -> None:
-    node = node_binary()
-    await asyncio.to_thread(shutil.copytree, EXAMPLES / "node", tmp_path / "node", ignore=_packages)
-    await asyncio.to_thread(install_packages, node, tmp_path / "node")
-    arguments = ("order-confirmation", "ana@example.com", ORDER)
-    out = await run(script, node, tmp_path / "node/trigger.mjs", *arguments, CLARION_PROTOS=str(ROOT / "protos"))
+async def test_the_python_example_ends_with_one_line_that_says_what_was_wrong(script: Script) -> None:
+    example = (sys.executable, EXAMPLES / "python/trigger.py", "order-confirmation", "ana@example.com")
+    script.replace("CreateTrigger", ABSENT)
+    done = await ended(script, *example)
+    assert (done.code, done.err) == (1, "CAMPAIGN_NOT_FOUND: no such campaign\n")
+
+
+@pytest.fixture
+async def node_example(tmp_path: Path) -> tuple[Path, Path]:
+    """Node, and the example with its packages beside copies of what it reads of this repository."""
+    node, copy = node_binary(), tmp_path / "clients/examples/node"
+    await asyncio.to_thread(shutil.copytree, EXAMPLES / "node", copy, ignore=_packages)
+    await asyncio.to_thread(shutil.copytree, ROOT / "protos", tmp_path / "protos")
+    (tmp_path / "examples").mkdir()
+    (tmp_path / "examples/order.json").write_text(ORDER.read_text())
+    await asyncio.to_thread(install_packages, node, copy)
+    return node, copy / "trigger.mjs"
+
+
+async def test_the_node_example_triggers_and_watches_or_says_in_one_line_what_was_wrong(
+    script: Script, order: Path, node_example: tuple[Path, Path], tmp_path: Path
+) -> None:
+    out = await run(script, *node_example)
     assert out.splitlines() == [f"accepted {NAME}", "00j4k9x2m7q1c8v5b3n6-0 STATE_SENT", "sent 1 of 1"]
     assert the_order_was_triggered_and_watched(script)
-    context = script.requests("CreateTrigger")[0].context
-    assert context["order_id"].startswith("LL-")
-    assert context["items"][0]["quantity"] >= 1
+    assert context_sent(script) == context_in(ORDER)
+
+    await run(script, *node_example, "order-confirmation", "ana@example.com", order)
+    assert context_sent(script) == context_in(order)
+
+    script.replace("CreateTrigger", ABSENT)
+    done = await ended(script, *node_example)
+    assert (done.code, done.err) == (1, "NOT_FOUND: no such campaign\n")
+    done = await ended(script, *node_example, "order-confirmation", "ana@example.com", tmp_path / "absent.json")
+    assert (done.code, done.err.count("\n")) == (1, 1)
+    assert "absent.json" in done.err
 
 
-async def test_the_shell_example_triggers_and_waits(script: Script, tmp_path: Path) -> None:
+@pytest.fixture
+def shell_path(tmp_path: Path) -> str:
+    """A PATH with a `clarion` in it."""
     command = tmp_path / "clarion"
     command.write_text(f'#!/bin/sh\nexec {sys.executable} -m clarion_client "$@"\n')
     command.chmod(0o755)
-    example = EXAMPLES / "shell/wait-for-trigger.sh"
-    path = f"{tmp_path}:{os.environ['PATH']}"
-    out = await run(script, example, "order-confirmation", "ana@example.com", "order_id=A 1", "total=2", PATH=path)
+    return f"{tmp_path}:{os.environ['PATH']}"
+
+
+async def test_the_shell_example_triggers_and_waits(script: Script, shell_path: str) -> None:
+    out = await run(script, SHELL, "order-confirmation", "ana@example.com", "order_id=A 1", "total=2", PATH=shell_path)
     assert out.splitlines()[0] == f"accepted {NAME}"
     assert "SENT" in out.splitlines()[-1]
-    assert dict(script.requests("CreateTrigger")[0].context.items()) == {"order_id": "A 1", "total": 2}
+    assert context_sent(script) == {"order_id": "A 1", "total": 2}
     assert the_order_was_triggered_and_watched(script)
+
+
+async def test_the_shell_example_ends_with_the_exit_code_of_what_failed(script: Script, shell_path: str) -> None:
+    call = (SHELL, "order-confirmation", "ana@example.com")
+    done = await ended(script, *call, "@absent.json", PATH=shell_path)
+    assert (done.code, done.err) == (4, "error: absent.json: No such file or directory\n")
+    script.replace("CreateTrigger", ABSENT)
+    done = await ended(script, *call, PATH=shell_path)
+    assert (done.code, done.out) == (3, "")
+    assert done.err.startswith("error: no such campaign (CAMPAIGN_NOT_FOUND)\n")
+    assert "Traceback" not in done.err
+
+
+async def test_the_shell_example_says_how_it_is_used(script: Script) -> None:
+    done = await ended(script, SHELL)
+    usage = "usage: wait-for-trigger.sh CAMPAIGN EMAIL [@CONTEXT.json | KEY=VALUE ...]\n"
+    assert (done.code, done.out, done.err) == (2, "", usage)
 
 
 def test_the_lock_file_of_the_node_example_names_no_address() -> None:
@@ -106,7 +183,7 @@ def test_the_lock_file_of_the_node_example_names_no_address() -> None:
 
 
 def test_the_shell_example_is_valid_for_a_plain_shell() -> None:
-    subprocess.run(["sh", "-n", EXAMPLES / "shell/wait-for-trigger.sh"], check=True)
+    subprocess.run(["sh", "-n", SHELL], check=True)
 
 
 def _packages(directory: str, names: list[str]) -> list[str]:

@@ -41,6 +41,14 @@ def accept(request: CreateTriggerRequest) -> Any:
     return CreateTriggerResponse(trigger=Trigger(name=name, counts=counts))
 
 
+def check(request: CreateTriggerRequest) -> Any:
+    """As a server would answer a request that it only validates: without a name."""
+    answer = accept(request)
+    if isinstance(answer, CreateTriggerResponse):
+        answer.trigger.name = ""
+    return answer
+
+
 async def test_every_line_is_a_trigger(script: Script, cli: Cli, tmp_path: Path) -> None:
     script.on("CreateTrigger", accept)
     path = write(tmp_path / "orders.jsonl", [*(order(n) for n in range(100)), ""])
@@ -72,7 +80,7 @@ async def test_people_see_progress_and_a_summary(script: Script, cli: Cli, tmp_p
     script.on("CreateTrigger", accept)
     lines = [*(order(n) for n in range(20)), order(1) | {"context": {}}]
     ended = await cli("trigger", "welcome", "--file", write(tmp_path / "orders.jsonl", lines))
-    assert "of 21 lines" in ended.err
+    assert "of 21 lines triggered; recipients refused: " in ended.err
     assert [line.split() for line in ended.out.splitlines()] == [
         ["lines", "21"],
         ["accepted", "20"],
@@ -90,6 +98,55 @@ async def test_running_the_same_file_again_repeats_the_request_ids(script: Scrip
     ids = [request.request_id for request in script.requests("CreateTrigger")]
     assert set(ids[:2]) == set(ids[2:4])
     assert len(set(ids)) == 4
+
+
+async def test_a_new_run_says_its_id_and_can_be_gone_on_with(script: Script, cli: Cli, tmp_path: Path) -> None:
+    script.on("CreateTrigger", accept)
+    path = write(tmp_path / "orders.jsonl", [order(1), order(2)])
+    begun = await cli("trigger", "welcome", "--file", path, "--again", "-o", "json")
+    run_id = begun.json["run_id"]
+    assert f"--run-id {run_id} goes on with it" in begun.err
+    await cli("trigger", "welcome", "--file", path, "--run-id", run_id)
+    await cli("trigger", "welcome", "--file", path, "--run-id", "another")
+    ids = [request.request_id for request in script.requests("CreateTrigger")]
+    assert set(ids[:2]) == set(ids[2:4])
+    assert len(set(ids)) == 4
+
+
+async def test_lines_that_an_earlier_run_triggered_are_counted(script: Script, cli: Cli, tmp_path: Path) -> None:
+    trigger = Trigger(name="campaigns/welcome/triggers/a-1", counts=DeliveryCounts(accepted=1))
+    script.on("CreateTrigger", CreateTriggerResponse(trigger=trigger, replayed=True))
+    call = ("trigger", "welcome", "--file", write(tmp_path / "orders.jsonl", [order(1), order(2)]))
+    assert (await cli(*call)).out.splitlines()[:2] == ["lines     2", "replayed  2 lines that an earlier run triggered"]
+    assert (await cli(*call, "-o", "json")).json["replayed"] == 2
+
+
+async def test_a_check_of_a_file_triggers_nothing(script: Script, cli: Cli, tmp_path: Path) -> None:
+    script.on("CreateTrigger", check)
+    path = write(tmp_path / "orders.jsonl", [order(1), order(2), order(3) | {"context": {}}])
+    ended = await cli("trigger", "welcome", "--file", path, "--check")
+    assert ended.code == 1
+    assert [line.split() for line in ended.out.splitlines()[:3]] == [
+        ["lines", "3", "checked,", "nothing", "is", "triggered"],
+        ["would", "accept", "2"],
+        ["would", "refuse", "1"],
+    ]
+    document = (await cli("trigger", "welcome", "--file", path, "--check", "-o", "json")).json
+    assert (document["checked"], document["accepted"], document["triggers"]) == (True, 2, [])
+    assert all(request.validate_only for request in script.requests("CreateTrigger"))
+
+
+async def test_a_file_without_an_accepted_line_is_exit_code_4(script: Script, cli: Cli, tmp_path: Path) -> None:
+    script.on("CreateTrigger", accept)
+    lines = [order(1) | {"context": {}}, "{not json"]
+    ended = await cli("trigger", "welcome", "--file", write(tmp_path / "orders.jsonl", lines), "-o", "json")
+    assert (ended.code, ended.json["refused"]) == (4, 2)
+
+
+async def test_a_file_without_a_line_is_warned_about(cli: Cli, tmp_path: Path) -> None:
+    path = write(tmp_path / "orders.jsonl", ["", "  "])
+    ended = await cli("trigger", "welcome", "--file", path)
+    assert (ended.code, ended.err) == (0, f"warning: {path} has no line: nothing to trigger\n")
 
 
 def test_a_request_id_depends_on_file_line_and_content(tmp_path: Path) -> None:
@@ -117,17 +174,21 @@ async def test_a_paused_campaign_ends_the_run_at_once(script: Script, cli: Cli, 
     path = write(tmp_path / "orders.jsonl", [order(n) for n in range(200)])
     ended = await cli("trigger", "welcome", "--file", path)
     assert ended.code == 5
-    assert "0 of 200 lines were sent before this" in ended.err
+    assert "0 of 200 lines were triggered before this" in ended.err
     assert len(script.calls) <= bulk.CONCURRENCY
 
 
-async def test_ctrl_c_says_that_the_same_command_goes_on(
-    script: Script, cli_environment: dict[str, str], tmp_path: Path
+@pytest.mark.parametrize(
+    ("more", "onwards"),
+    [([], "run the same command to go on"), (["--run-id", "r-1"], "run the command with --run-id r-1 to go on")],
+)
+async def test_ctrl_c_says_how_to_go_on(
+    script: Script, cli_environment: dict[str, str], tmp_path: Path, more: list[str], onwards: str
 ) -> None:
     script.on("CreateTrigger", Silence())
     path = write(tmp_path / "orders.jsonl", [order(n) for n in range(50)])
     process = await asyncio.create_subprocess_exec(
-        *command_line("trigger", "welcome", "--file", path),
+        *command_line("trigger", "welcome", "--file", path, *more),
         stderr=asyncio.subprocess.PIPE,
         env=cli_environment,
     )
@@ -135,8 +196,8 @@ async def test_ctrl_c_says_that_the_same_command_goes_on(
     process.send_signal(signal.SIGINT)
     _, err = await process.communicate()
     assert process.returncode == 130
-    assert "0 of 50 lines" in err.decode()
-    assert "run the same command to go on" in err.decode()
+    assert "0 of 50 lines were triggered before this" in err.decode()
+    assert f"{onwards}: lines that were accepted are not triggered twice" in err.decode()
     assert "Traceback" not in err.decode()
 
 

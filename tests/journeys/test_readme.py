@@ -6,16 +6,24 @@ run, but for `make test`.
 
 from __future__ import annotations
 
+import asyncio
 import os
+import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
+from clarion_core.settings import CoreSettings, ServerSettings, WorkerSettings, variable
+from support.clarion import Clarion
 from support.grpcurl import translated
 from support.readme import Terminal, commands, follow
+from support.smtp_sink import SmtpSink
 
 REPOSITORY = Path(__file__).parents[2]
+README = (REPOSITORY / "README.md").read_text("utf-8")
 
 SAMPLE = """\
 # A sample
@@ -106,6 +114,44 @@ def test_grpcurl_becomes_buf_curl() -> None:
     url = "http://localhost:7171/clarion.v1.CampaignService/GetCampaign"
     assert translated(call) == [*common, "--data", '{"name": "campaigns/a"}', url]
     assert translated(["-plaintext", "localhost:7171", "list"]) == [*common, "--list-methods", "http://localhost:7171"]
+
+
+@pytest.mark.parametrize("settings", [ServerSettings, WorkerSettings])
+def test_the_table_of_settings_has_every_setting_with_its_default_and_range(settings: type[CoreSettings]) -> None:
+    rows = [line.split("|")[1:-1] for line in README.splitlines() if line.startswith("| `CLARION_")]
+    table = {row[0].strip(" `"): [cell.strip() for cell in row[1:]] for row in rows}
+    for name, field in settings.model_fields.items():
+        default, span, _ = table[variable(name)]
+        bounds = {key: getattr(rule, key) for rule in field.metadata for key in ("ge", "le") if hasattr(rule, key)}
+        assert span == (f"{bounds['ge']} to {bounds['le']}" if bounds else "")
+        assert _shown(field.default) in (re.findall("`(.*?)`", default) or [""])
+
+
+def _shown(default: object) -> str:
+    match default:
+        case None | SecretStr():
+            return ""
+        case bool():
+            return str(default).lower()
+        case float():
+            return f"{default:g}"
+    return str(default)
+
+
+async def test_the_python_of_the_readme_runs_as_it_stands(clarion: Clarion) -> None:
+    [program] = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    async with SmtpSink() as sink:
+        await clarion.work(sink.port)
+        environment = {**os.environ, "CLARION_SERVER": clarion.target}
+        apply = ("-m", "clarion_client", "apply", "--activate", "examples/campaigns/order-confirmation")
+        for arguments in (apply, ("-c", program)):
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, *arguments, cwd=REPOSITORY, env=environment, stdout=asyncio.subprocess.PIPE
+            )
+            printed, _ = await process.communicate()
+            assert process.returncode == 0
+    assert b"state: STATE_COMPLETED" in printed
+    assert [message.rcpt_to for message in sink.messages] == [["ana@example.com"]]
 
 
 @pytest.mark.readme

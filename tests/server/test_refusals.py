@@ -108,12 +108,32 @@ async def test_a_thousand_refusals_reach_the_caller_as_an_answer_or_an_error(liv
 async def test_names_of_any_length_and_number_make_a_short_refusal(live: Clarion) -> None:
     recipient = good(1, context={"total": 1, "x" * 100_000: 1} | {f"name-{index}": 1 for index in range(1000)})
     answer = await live.triggers.CreateTrigger(a_trigger(recipients=[good(0), recipient]))
-    assert 0 < len(answer.trigger.refusals[0].violations) <= 5
-    assert all(len(violation.field) <= 200 for violation in answer.trigger.refusals[0].violations)
+    violations = answer.trigger.refusals[0].violations
+    assert len(violations) == 21
+    assert (violations[-1].field, violations[-1].description) == ("recipients[1]", "and 981 more, not shown")
+    assert all(len(violation.field) <= 200 for violation in violations)
 
     error = await refused(live.triggers.CreateTrigger(a_trigger(recipients=[good(0)], context=recipient.context)))
     assert error.says == (StatusCode.INVALID_ARGUMENT, "CONTEXT_INVALID")
     assert error.metadata["violations"] == "1001"
+
+
+@pytest.mark.parametrize(("bad", "shown"), [(250, 20), (999, 5)])
+async def test_the_more_are_refused_the_fewer_of_their_problems_are_told(live: Clarion, bad: int, shown: int) -> None:
+    context = {f"name-{index}": 1 for index in range(21)} | {"total": 1}
+    recipients = [good(0), *(good(index, context=context) for index in range(1, bad + 1))]
+    answer = await live.triggers.CreateTrigger(a_trigger(recipients=recipients))
+    assert {len(refusal.violations) for refusal in answer.trigger.refusals} == {shown + 1}
+    last = {refusal.violations[-1].description for refusal in answer.trigger.refusals}
+    assert last == {f"and {21 - shown} more, not shown"}
+
+
+async def test_all_that_is_missing_is_told_and_counted(clarion: Clarion) -> None:
+    names = [f"name_{index}" for index in range(11)]
+    await clarion.live_campaign(context=[Field(name=name, type=Field.TYPE_STRING, required=True) for name in names])
+    error = await refused(clarion.triggers.CreateTrigger(a_trigger()))
+    assert list(error.violations) == [f"recipients[0].context.{name}" for name in names]
+    assert error.message.endswith("(and 10 more)")
 
 
 async def test_a_shared_context_that_does_not_fit_refuses_the_call(live: Clarion, store: Store) -> None:

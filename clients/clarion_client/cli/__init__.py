@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import sys
+from typing import Annotated
 
 import typer
 
@@ -13,6 +14,9 @@ from clarion_client.cli.session import Session, command, defect
 
 _EXITS = "\b\nExit codes:\n" + "\n".join(f"  {code.value:>3}  {meaning}" for code, meaning in MEANING.items())
 
+_NUMBER = importlib.metadata.version("clarion")
+_VERSION = f"clarion {_NUMBER} (contract clarion.v1)"
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -21,6 +25,23 @@ app = typer.Typer(
     help="Trigger campaigns, and see what becomes of every recipient.",
     epilog=_EXITS,
 )
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(_VERSION)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say which version this is.")
+    ] = False,
+) -> None:
+    """Options that need no command."""
+
+
 command(app)(apply.apply)
 app.add_typer(campaigns.app, name="campaigns")
 command(app)(triggers.trigger)
@@ -32,10 +53,9 @@ app.add_typer(deliveries.app, name="deliveries")
 @command(app)
 async def version(session: Session) -> None:
     """Say which version this is."""
-    number = importlib.metadata.version("clarion")
     if session.out.as_json:
-        session.out.document({"version": number, "contract": "clarion.v1"})
-    session.out.done(f"clarion {number} (contract clarion.v1)")
+        session.out.document({"version": _NUMBER, "contract": "clarion.v1"})
+    session.out.done(_VERSION)
 
 
 def main() -> None:

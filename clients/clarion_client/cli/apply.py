@@ -16,7 +16,7 @@ from clarion_client.cli import campaign_files
 from clarion_client.cli.campaign_files import SETTABLE, CampaignFile, Source
 from clarion_client.cli.exits import Exit, exit_for
 from clarion_client.cli.output import as_dict
-from clarion_client.cli.problems import FileProblem, FilesInvalid, error_block, file_block
+from clarion_client.cli.problems import BadInput, FileProblem, FilesInvalid, file_block
 from clarion_client.cli.session import Session
 
 # `campaign.contents[0].email.subject:1:8`: a path in the request, and a place in its text where it is a template.
@@ -26,7 +26,7 @@ _PLACE = re.compile(r"(?:campaign\.)?(?P<field>.*?)(?::(?P<line>\d+):(?P<column>
 async def apply(
     session: Session,
     directories: Annotated[
-        list[Path], typer.Argument(metavar="DIR...", help="Directories with a campaign.yaml, or one level above such.")
+        list[Path], typer.Argument(metavar="DIR", help="Directories with a campaign.yaml, or one level above such.")
     ],
     activate: Annotated[bool, typer.Option("--activate", help="Make campaigns in DRAFT LIVE.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and compare, change nothing.")] = False,
@@ -34,15 +34,20 @@ async def apply(
     """Create or update campaigns from files.
 
     Says of each campaign whether it was created, changed (and which fields) or unchanged. All files are read before
-    the first campaign is sent, so a mistake in one changes nothing.
+    the first campaign is sent, so a mistake in one changes nothing. With --output json errors are in the result too.
     """
-    files = _read_all(campaign_files.find(directories))
+    try:
+        files = _read_all(campaign_files.find(directories))
+    except (FilesInvalid, BadInput) as error:
+        if session.out.as_json:
+            session.out.document([_failure(_as_errors(error))])
+        raise
     results, worst = [], Exit.OK
     for file in files:
         try:
             results.append(await _apply_one(session, file, activate=activate, dry_run=dry_run))
         except ClarionError as error:
-            _complain(session, file, error)
+            results.append(_failure(_complain(session, file, error), file))
             worst = worst or exit_for(error)
     if session.out.as_json:
         session.out.document(results)
@@ -91,12 +96,28 @@ async def _create_or_update(session: Session, file: CampaignFile, *, dry_run: bo
     return wanted, "changed", fields
 
 
-def _complain(session: Session, file: CampaignFile, error: ClarionError) -> None:
+def _complain(session: Session, file: CampaignFile, error: ClarionError) -> list[dict[str, Any]]:
+    """Show the error where it stands in the files, or as it is; the same for scripts."""
     problems = list(_file_problems(file, error)) if isinstance(error, InvalidArgument) else []
     for problem in problems:
         session.out.complain(file_block(problem))
-    if not problems:
-        session.out.complain(error_block(error, server=session.server))
+    if problems:
+        return [{"reason": error.reason} | _place(problem) for problem in problems]
+    session.complain(error)
+    return [{"reason": error.reason or error.code.name, "message": error.message}]
+
+
+def _failure(found: list[dict[str, Any]], file: CampaignFile | None = None) -> dict[str, Any]:
+    campaign_id = {"campaign_id": file.campaign_id} if file else {}
+    return {"change": "failed", "fields": [], "activated": False, **campaign_id, "errors": found}
+
+
+def _as_errors(error: FilesInvalid | BadInput) -> list[dict[str, Any]]:
+    return [_place(each) for each in error.problems] if isinstance(error, FilesInvalid) else [{"message": str(error)}]
+
+
+def _place(problem: FileProblem) -> dict[str, Any]:
+    return {"file": str(problem.path), "line": problem.line, "column": problem.column, "message": problem.message}
 
 
 def _file_problems(file: CampaignFile, error: InvalidArgument) -> Iterator[FileProblem]:

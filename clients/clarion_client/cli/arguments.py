@@ -3,15 +3,58 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from clarion_client.cli import name_forms
+from clarion_client.cli.name_forms import NameForm
 from clarion_client.cli.problems import BadInput
 
+
+def _of_form(form: NameForm) -> Callable[[str], str]:
+    """A parser that passes what has the form: people get the rule in words instead of the server's pattern."""
+
+    def parse(name: str) -> str:
+        if not form.fits(name):
+            raise typer.BadParameter(form.rule)
+        return name
+
+    return parse
+
+
+CampaignArgument = Annotated[
+    str,
+    typer.Argument(metavar="CAMPAIGN", parser=_of_form(name_forms.CAMPAIGN), help="`campaigns/welcome` or `welcome`."),
+]
+TriggerArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="TRIGGER",
+        parser=_of_form(name_forms.TRIGGER),
+        help="`welcome/01…` as lists show it, or `campaigns/welcome/triggers/01…`.",
+    ),
+]
+DeliveryArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="DELIVERY",
+        parser=_of_form(name_forms.DELIVERY),
+        help="`welcome/01…/01…-1` as lists and watches show it, or the full name.",
+    ),
+]
 LimitOption = Annotated[int, typer.Option(min=0, metavar="N", help="At most so many; 0: all.")]
-LocaleOption = Annotated[str, typer.Option(metavar="TAG", help="The recipient's language and region: pt-BR.")]
+UserIdOption = Annotated[str, typer.Option(metavar="ID", help="The recipient's user id; the address unless given.")]
+LocaleOption = Annotated[
+    str,
+    typer.Option(metavar="TAG", parser=_of_form(name_forms.LOCALE), help="The recipient's language and region: pt-BR."),
+]
+RequestIdOption = Annotated[
+    str,
+    typer.Option(metavar="UUID", parser=_of_form(name_forms.REQUEST_ID), help="Makes the call safe to repeat."),
+]
 ContextOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -25,7 +68,10 @@ ContextOption = Annotated[
 
 
 def parse_context(given: list[str] | None) -> dict[str, Any]:
-    """The context of `--context` options; later ones win. BadInput says which one can't be read."""
+    """The context of `--context` options; later ones win.
+
+    typer.BadParameter where an option is none of its forms, BadInput where a file can't be used.
+    """
     context: dict[str, Any] = {}
     for item in given or ():
         if item.startswith("@"):
@@ -36,7 +82,8 @@ def parse_context(given: list[str] | None) -> dict[str, Any]:
             continue
         key, equals, value = item.partition("=")
         if not key or not equals:
-            raise BadInput(f"--context {item}: write key=value or @file.json")
+            meant = f"did you mean @{item}?" if Path(item).is_file() else "write key=value or @file.json"
+            raise typer.BadParameter(f"{item!r}: {meant}", param_hint="--context")
         context[key] = _from_file(value[1:]) if value.startswith("@") else _value(value)
     return context
 

@@ -38,9 +38,13 @@ class Line:
 
 @dataclass(slots=True)
 class Tally:
-    """What became of the lines so far."""
+    """What became of the lines so far: `lines`, `triggered` and `replayed` count lines, the others recipients.
+
+    Of a run that only checks, `triggered` and `accepted` are what would be, and `triggers` stays empty.
+    """
 
     lines: int = 0
+    triggered: int = 0
     accepted: int = 0
     refused: int = 0
     replayed: int = 0
@@ -52,10 +56,12 @@ class Tally:
     def answered(self, line: Line, answer: CreateTriggerResponse) -> None:
         """The line was accepted, perhaps without some of its recipients."""
         self.lines += 1
+        self.triggered += 1
         self.replayed += answer.replayed
         self.accepted += answer.trigger.counts.accepted
         self.refused += len(answer.trigger.refusals)
-        self.triggers.append(answer.trigger.name)
+        if answer.trigger.name:
+            self.triggers.append(answer.trigger.name)
         for refusal in answer.trigger.refusals:
             for violation in refusal.violations:
                 self._because(line, violation.field, violation.description)
@@ -94,10 +100,14 @@ class Tally:
         }
 
 
-def request_id(path: Path, number: int, content: str) -> str:
-    """The same for the same line of the same file, so that a second run repeats calls instead of triggers."""
+def request_id(path: Path, number: int, content: str, run_id: str = "") -> str:
+    """The same for the same line of the same file in the same run, so that a repeat is a replay, not a trigger.
+
+    The file is known by its resolved path, the line by its number from 1 and its content without the blanks around it.
+    """
     digest = hashlib.sha256(content.encode()).hexdigest()
-    return str(uuid.uuid5(_NAMESPACE, f"{path.resolve()}\n{number}\n{digest}"))
+    parts = [str(path.resolve()), str(number), digest, *([run_id] if run_id else [])]
+    return str(uuid.uuid5(_NAMESPACE, "\n".join(parts)))
 
 
 def count_lines(path: Path) -> int:
@@ -109,15 +119,20 @@ def count_lines(path: Path) -> int:
         raise BadInput(f"{path}: {getattr(error, 'strerror', None) or 'not UTF-8 text'}") from None
 
 
-def read_lines(path: Path, *, again: bool) -> Iterator[Line]:
-    """The lines of the file; with `again` under request ids nobody used before."""
+def read_lines(path: Path, *, again: bool = False, run_id: str = "") -> Iterator[Line]:
+    """The lines of the file, as those of this run; with `again` as those of a run that nobody can repeat."""
+    run_id = uuid.uuid4().hex if again else run_id
     with path.open(encoding="utf-8") as file:
         for number, text in enumerate(file, 1):
             content = text.strip()
             if content:
-                made = str(uuid.uuid4()) if again else request_id(path, number, content)
                 body, problem = _parse(content)
-                yield Line(number=number, request_id=made, body=body, problem=problem)
+                yield Line(
+                    number=number,
+                    request_id=request_id(path, number, content, run_id),
+                    body=body,
+                    problem=problem,
+                )
 
 
 def _parse(content: str) -> tuple[Mapping[str, Any], str]:
@@ -132,12 +147,15 @@ def _parse(content: str) -> tuple[Mapping[str, Any], str]:
 
 
 class Run:
-    """Sends the lines, `CONCURRENCY` at a time."""
+    """Triggers the lines, `CONCURRENCY` at a time; with `check` the server only says what it would answer."""
 
-    def __init__(self, clarion: Clarion, campaign: str, advance: Callable[[Tally], None]) -> None:
+    def __init__(
+        self, clarion: Clarion, campaign: str, advance: Callable[[Tally], None], *, check: bool = False
+    ) -> None:
         self._clarion = clarion
         self._campaign = campaign
         self._advance = advance
+        self._check = check
         self.tally = Tally()
 
     async def send(self, lines: Iterator[Line]) -> Tally:
@@ -161,6 +179,7 @@ class Run:
                 line.body.get("context"),
                 request_id=line.request_id,
                 all_or_nothing=bool(line.body.get("all_or_nothing")),
+                validate_only=self._check,
                 timeout_s=LINE_TIMEOUT_S,
             )
         except InvalidArgument as error:

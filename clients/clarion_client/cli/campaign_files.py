@@ -18,7 +18,9 @@ from google.protobuf.json_format import ParseDict, ParseError
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Value
 
-from clarion.v1.campaign_pb2 import Campaign, EmailContent
+from clarion.v1.campaign_pb2 import Campaign, ContextField, EmailContent
+from clarion_client.cli import name_forms
+from clarion_client.cli.name_forms import NameForm
 from clarion_client.cli.problems import BadInput, FileProblem, FilesInvalid
 
 FILE_NAME = "campaign.yaml"
@@ -93,7 +95,7 @@ class _Reader:
         if root is not None:
             keys = self._keys(root, ("id", *SETTABLE))
             if "id" in keys:
-                campaign_id = self._text(keys.pop("id"))
+                campaign_id = self._name(keys.pop("id"), name_forms.CAMPAIGN_ID)
             else:
                 self._problem(root, "'id' is missing: the last part of the campaign's name, like order-confirmation")
             self._fill(campaign, keys, "")
@@ -188,6 +190,8 @@ class _Reader:
     def _fill_scalar(self, message: Message, descriptor: _Descriptor, node: yaml.Node) -> None:
         if descriptor.enum_type is not None:
             value: Any = self._enum(descriptor, node)
+        elif isinstance(message, ContextField) and descriptor.name == "name":
+            value = self._name(node, name_forms.CONTEXT_NAME)
         elif descriptor.cpp_type == FieldDescriptor.CPPTYPE_STRING:
             value = self._text(node)
         else:
@@ -218,6 +222,12 @@ class _Reader:
             return str(node.value)
         self._problem(node, "this must be text")
         return ""
+
+    def _name(self, node: yaml.Node, form: NameForm) -> str:
+        name = self._text(node)
+        if isinstance(node, yaml.ScalarNode) and not form.fits(name):
+            self._problem(node, form.rule)
+        return name
 
     def _problem(self, node: yaml.Node, message: str) -> None:
         self._add(self.path, node.start_mark.line + 1, node.start_mark.column + 1, message)

@@ -11,13 +11,19 @@ from rich.text import Text
 from clarion.v1.campaign_pb2 import Campaign
 from clarion_client import Clarion, short_name
 from clarion_client.cli import views
-from clarion_client.cli.arguments import ContextOption, LimitOption, LocaleOption, parse_context
+from clarion_client.cli.arguments import (
+    CampaignArgument,
+    ContextOption,
+    LimitOption,
+    LocaleOption,
+    UserIdOption,
+    parse_context,
+)
 from clarion_client.cli.output import as_dict
 from clarion_client.cli.session import Session, command
 
 app = typer.Typer(no_args_is_help=True, help="Look at campaigns and move them through their states.")
 
-CampaignArgument = Annotated[str, typer.Argument(metavar="CAMPAIGN", help="`campaigns/welcome` or `welcome`.")]
 EtagOption = Annotated[str, typer.Option(metavar="ETAG", help="Only if the campaign is still the one with this etag.")]
 
 
@@ -60,7 +66,10 @@ async def stop(session: Session, campaign: CampaignArgument, etag: EtagOption = 
 
 @command(app)
 async def delete(session: Session, campaign: CampaignArgument, etag: EtagOption = "") -> None:
-    """Remove a campaign in DRAFT or STOPPED; its triggers stay readable until their lifetime ends."""
+    """Remove a campaign in DRAFT or STOPPED; its triggers stay readable until their lifetime ends.
+
+    A campaign created again under the same id keeps the account and, within 60 days, goes on counting revisions.
+    """
     await session.clarion.delete_campaign(campaign, etag=etag)
     if session.out.as_json:
         session.out.document({})
@@ -72,14 +81,24 @@ async def preview(
     session: Session,
     campaign: CampaignArgument,
     to: Annotated[str, typer.Option("--to", metavar="EMAIL", help="The recipient's address.")],
-    user_id: Annotated[str, typer.Option(metavar="ID", help="The recipient's user id; the address unless given.")] = "",
+    user_id: UserIdOption = "",
     locale: LocaleOption = "",
     context: ContextOption = None,
+    html: Annotated[bool, typer.Option("--html", help="Write the HTML body, and nothing else.")] = False,
 ) -> None:
-    """Render the campaign for one recipient, and send nothing."""
+    """Render the campaign for one recipient, and send nothing.
+
+    Shows the head and the plain text. With --output json: everything.
+    """
     recipient = {"user_id": user_id or to, "addresses": {"email": to}, "locale": locale}
     answer = await session.clarion.preview_campaign(campaign, recipient, parse_context(context))
-    session.out.message(answer, views.preview)
+    if session.out.as_json:
+        session.out.document(as_dict(answer))
+    elif html:
+        session.out.raw(answer.email.html)
+    else:
+        session.out.show(views.preview_head(answer.email))
+        session.out.show(views.preview_text(answer.email))
 
 
 async def _move(session: Session, call: Callable[..., Awaitable[Campaign]], name: str, etag: str) -> None:

@@ -7,11 +7,9 @@ from typing import Annotated
 import typer
 
 from clarion.v1.delivery_pb2 import Delivery
-from clarion_client import short_name
 from clarion_client.cli import views
-from clarion_client.cli.arguments import LimitOption
+from clarion_client.cli.arguments import DeliveryArgument, LimitOption, TriggerArgument
 from clarion_client.cli.session import Session, command
-from clarion_client.cli.triggers import TriggerArgument
 
 app = typer.Typer(no_args_is_help=True, help="See what became of each recipient.")
 
@@ -35,18 +33,11 @@ async def list_(
     limit: LimitOption = 0,
 ) -> None:
     """List a trigger's deliveries in the order of its recipients."""
-    if session.out.stdout.is_terminal:
-        session.out.note(f"{short_name(trigger)}; `deliveries get` takes this, a slash and the id")
     found = session.clarion.list_deliveries(trigger, states=[_STATES[word] for word in state or ()])
     await session.out.messages(found, views.delivery_list, limit=limit, nothing="no deliveries")
 
 
 @command(app)
-async def get(
-    session: Session,
-    delivery: Annotated[
-        str, typer.Argument(metavar="DELIVERY", help="The full name, or `welcome/01…/01…-1` as lists show it.")
-    ],
-) -> None:
+async def get(session: Session, delivery: DeliveryArgument) -> None:
     """Show one delivery: where it stands, and why."""
     session.out.message(await session.clarion.get_delivery(delivery), views.delivery)

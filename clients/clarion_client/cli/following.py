@@ -62,10 +62,8 @@ class Account:
 
 
 def change_line(change: DeliveryChange) -> Text:
-    """One delivery's move in a line."""
-    text = (
-        Text(f"{views.when(change.time)}  ", "dim").append(change.delivery.rpartition("/")[2], "default").append("  ")
-    )
+    """One delivery's move in a line, under the name that `clarion deliveries get` takes."""
+    text = Text(f"{views.when(change.time)}  ", "dim").append(short_name(change.delivery), "default").append("  ")
     text.append_text(views.state(views.word(Delivery.State, change.state)))
     reason = views.word(Delivery.Reason, change.reason).lower()
     text.append(f"  {reason}" if reason else "", "dim")

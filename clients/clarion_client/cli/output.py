@@ -80,12 +80,24 @@ class Output:
 
     def show(self, result: RenderableType) -> None:
         """A result for people. A table that is wider than the terminal keeps its lines whole: ids stay copyable."""
-        if isinstance(result, Table) and result.show_header:
+        soft_wrap = isinstance(result, Table) and result.show_header
+        if soft_wrap:
             needed = Measurement.get(self.stdout, self.stdout.options.update(width=_WIDE), result).maximum
             self.stdout.width = max(needed, self.stdout.width)
-            self.stdout.print(result, soft_wrap=True)
+        if self.stdout.is_terminal or not isinstance(result, Table):
+            self.stdout.print(result, soft_wrap=soft_wrap)
         else:
-            self.stdout.print(result)
+            self._without_padding(result, soft_wrap=soft_wrap)
+
+    def _without_padding(self, table: Table, *, soft_wrap: bool) -> None:
+        """Cells are filled up to their column's width, which nobody needs at the end of a line in a file."""
+        with self.stdout.capture() as captured:
+            self.stdout.print(table, soft_wrap=soft_wrap)
+        self.raw("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+
+    def raw(self, text: str) -> None:
+        """A result as it is."""
+        sys.stdout.write(text)
 
     def done(self, text: str | Text) -> None:
         """A line that says what was done; scripts that asked for JSON get the document instead."""

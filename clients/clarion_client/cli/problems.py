@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.text import Text
 
 from clarion_client import errors
+from clarion_client.cli.to_do import to_do
 
 SHOWN = 20
 """Fields, or places in files, that one block shows at most."""
@@ -38,51 +40,44 @@ class BadInput(Exception):
     """Input that can't be right: an argument, a line, a value. The message says what and where."""
 
 
-_TO_DO_BY_REASON: Mapping[str, str] = {
-    "CONTEXT_INVALID": "give what the campaign declares; `clarion campaigns get` lists it",
-    "RECIPIENTS_REFUSED": "correct the recipients above; nothing was stored",
-    "CAMPAIGN_NOT_FOUND": "`clarion campaigns list` shows the campaigns of this workspace",
-    "TRIGGER_NOT_FOUND": "`clarion triggers list CAMPAIGN` shows what is kept",
-    "DELIVERY_NOT_FOUND": "`clarion deliveries list TRIGGER` shows what is kept",
-    "CAMPAIGN_EXISTS": "choose another id, or update the campaign with `clarion apply`",
-    "REQUEST_ID_REUSED": "send the same content, or another request id",
-    "CAMPAIGN_STATE": "`clarion campaigns get` shows the state; activate or resume the campaign if that is meant",
-    "TRIGGER_STATE": "`clarion triggers get` shows what became of it",
-    "ETAG_MISMATCH": "look at the campaign again, then repeat",
-    "CONCURRENT_CHANGE": "repeat the command",
-    "OVERLOADED": "try again in a moment",
-    "STORE_FULL": "make room in the store, or wait until finished triggers run out",
-    "STORE_UNAVAILABLE": "see whether the server's Redis runs, then repeat the command",
-    "DRAINING": "repeat the command when the server is back",
-}
-
-_TO_DO_BY_CLASS: Mapping[type[errors.ClarionError], str] = {
-    errors.Unavailable: "see whether clarion-server runs there; --server or CLARION_SERVER says where",
-    errors.DeadlineExceeded: "it may have taken effect: look first, then repeat; --timeout allows more",
-    errors.Internal: "report it, with the server's log lines of that id",
-}
-
-
-def error_block(error: errors.ClarionError, *, server: str) -> Text:
-    """What was answered, the fields it is about, and what to do."""
+def error_block(error: errors.ClarionError, *, server: str, command: str) -> Text:
+    """What was answered, the fields it is about, and what to do now that this command met it."""
+    if isinstance(error, errors.Unavailable) and not error.reason:  # so it came from the connection
+        return plain_block(f"no server answers at {server} ({_cause(error.message)})", to_do(error, command))
     text = _headline(error.message, error.reason or error.code.name)
-    for violation in error.violations[:SHOWN]:
-        text.append("  where  ", "dim").append(violation.field, "bold").append(f": {violation.description}\n")
-    if len(error.violations) > SHOWN:
-        text.append(f"         and {len(error.violations) - SHOWN} more\n", "dim")
-    for label, value in _facts(error, server):
+    # A state or a quota is in the message already: only fields have a place.
+    places = error.violations if isinstance(error, errors.InvalidArgument) else ()
+    for place in places[:SHOWN]:
+        if f"{place.field}: {place.description}" != error.message:
+            text.append("  where  ", "dim").append(place.field, "bold").append(f": {place.description}\n")
+    if more := _count(error) - len(places[:SHOWN]):
+        text.append(f"         and {more} more\n", "dim")
+    for label, value in _facts(error, server, command):
         text.append(f"  {label:<7}", "dim").append(f"{value}\n")
     return text
 
 
-def _facts(error: errors.ClarionError, server: str) -> Iterator[tuple[str, str]]:
+def _count(error: errors.ClarionError) -> int:
+    """How many fields are wrong: the server says it where an error can't hold them all."""
+    if not isinstance(error, errors.InvalidArgument):
+        return 0
+    told = error.metadata.get("violations", "")
+    return int(told) if told.isdecimal() else len(error.violations)
+
+
+def _cause(message: str) -> str:
+    """The last words of gRPC: `…: connect: Connection refused (111)` → `connection refused`."""
+    words = re.sub(r" \(\d+\)$", "", message.rpartition(": ")[2])
+    return words[:1].lower() + words[1:]
+
+
+def _facts(error: errors.ClarionError, server: str, command: str) -> Iterator[tuple[str, str]]:
     if isinstance(error, errors.Unavailable | errors.DeadlineExceeded):
         yield "server", server
     if "request_id" in error.metadata and isinstance(error, errors.Internal):
         yield "log id", error.metadata["request_id"]
-    to_do = _TO_DO_BY_REASON.get(error.reason) or _TO_DO_BY_CLASS.get(type(error))
-    if to_do:
-        yield "to do", to_do
+    if hint := to_do(error, command):
+        yield "to do", hint
 
 
 def file_block(problem: FileProblem) -> Text:
@@ -97,10 +92,10 @@ def file_block(problem: FileProblem) -> Text:
     return text
 
 
-def plain_block(message: str, to_do: str = "") -> Text:
-    """A complaint of the command line itself."""
+def plain_block(message: str, hint: str = "") -> Text:
+    """A complaint of the command line itself, and what to do."""
     text = _headline(message, "")
-    return text.append("  to do  ", "dim").append(f"{to_do}\n") if to_do else text
+    return text.append("  to do  ", "dim").append(f"{hint}\n") if hint else text
 
 
 def _headline(message: str, reason: str) -> Text:

@@ -5,21 +5,26 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import sys
 import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any
 
+import grpc
+import grpc.aio
 import typer
 
-from clarion_client import Clarion, ClarionError, RetryConfig, connect
+from clarion_client import Clarion, ClarionError, RetryConfig
 from clarion_client.cli.exits import Exit, exit_for
 from clarion_client.cli.output import Output
 from clarion_client.cli.problems import BadInput, FilesInvalid, error_block, file_block, plain_block
-from clarion_client.connection import DEFAULT_SERVER
+from clarion_client.connection import DEFAULT_SERVER, Caller, open_channel
 
 PANEL = "Connection and output"
+PATIENCE_S = 1.0
+"""A connection that takes longer is said to be waited for."""
 
 
 class Format(StrEnum):
@@ -36,8 +41,13 @@ class Session:
     clarion: Clarion
     out: Output
     server: str
+    command: str
     interrupted: str = field(default="")
     """What Ctrl-C says: how to go on."""
+
+    def complain(self, error: ClarionError) -> None:
+        """Show an error, and what to do about it."""
+        self.out.complain(error_block(error, server=self.server, command=self.command))
 
 
 Act = Callable[..., Awaitable[Exit | None]]
@@ -105,17 +115,23 @@ def _run(act: Act, arguments: dict[str, Any], *, server: str, workspace: str, ti
     sessions: list[Session] = []
 
     async def call() -> Exit | None:
-        # A person at a terminal would rather wait for room than repeat the command.
-        retry = RetryConfig(retry_exhausted=True)
-        async with connect(server, workspace=workspace, timeout_s=timeout, retry=retry) as clarion:
-            sessions.append(Session(clarion=clarion, out=out, server=server))
-            return await act(sessions[0], **arguments)
+        # A person at a terminal would rather wait for room than repeat the command; --timeout is what bounds a call.
+        retry = RetryConfig(retry_exhausted=True, max_attempts=sys.maxsize)
+        caller = Caller(workspace=workspace, timeout_s=timeout, retry=retry)
+        async with open_channel(server, None) as channel:
+            session = Session(clarion=Clarion(channel, caller), out=out, server=server, command=act.__name__)
+            sessions.append(session)
+            waiting = asyncio.create_task(_say_what_is_waited_for(session, channel))
+            try:
+                return await act(session, **arguments)
+            except ClarionError as error:
+                session.complain(error)
+                return exit_for(error)
+            finally:
+                waiting.cancel()
 
     try:
         return asyncio.run(call()) or Exit.OK
-    except ClarionError as error:
-        out.complain(error_block(error, server=server))
-        return exit_for(error)
     except FilesInvalid as error:
         for problem in error.problems:
             out.complain(file_block(problem))
@@ -126,6 +142,12 @@ def _run(act: Act, arguments: dict[str, Any], *, server: str, workspace: str, ti
     except KeyboardInterrupt:
         out.note("interrupted" + "".join(f"; {session.interrupted}" for session in sessions if session.interrupted))
         return Exit.INTERRUPTED
+
+
+async def _say_what_is_waited_for(session: Session, channel: grpc.aio.Channel) -> None:
+    await asyncio.sleep(PATIENCE_S)
+    if channel.get_state() in (grpc.ChannelConnectivity.CONNECTING, grpc.ChannelConnectivity.TRANSIENT_FAILURE):
+        session.out.note(f"waiting for {session.server} …")
 
 
 def defect(error: BaseException) -> Exit:

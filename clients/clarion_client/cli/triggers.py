@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 from typing import Annotated
 
@@ -9,9 +10,19 @@ import typer
 from rich.text import Text
 
 from clarion.v1.trigger_pb2 import Trigger
+from clarion.v1.trigger_service_pb2 import CreateTriggerResponse
 from clarion_client import short_name
 from clarion_client.cli import views
-from clarion_client.cli.arguments import ContextOption, LimitOption, LocaleOption, parse_context
+from clarion_client.cli.arguments import (
+    CampaignArgument,
+    ContextOption,
+    LimitOption,
+    LocaleOption,
+    RequestIdOption,
+    TriggerArgument,
+    UserIdOption,
+    parse_context,
+)
 from clarion_client.cli.exits import Exit
 from clarion_client.cli.following import follow
 from clarion_client.cli.output import as_dict
@@ -20,45 +31,69 @@ from clarion_client.cli.trigger_file import trigger_file
 
 app = typer.Typer(no_args_is_help=True, help="Look at triggers and call them off.")
 
-CampaignArgument = Annotated[str, typer.Argument(metavar="CAMPAIGN", help="`campaigns/welcome` or `welcome`.")]
-TriggerArgument = Annotated[
-    str, typer.Argument(metavar="TRIGGER", help="`campaigns/welcome/triggers/01…` or `welcome/01…`.")
-]
+_FILE_HELP = """A trigger a line: {"recipients": [...], "context": {...}}. Safe to run again: no line is triggered
+twice. A line is known by the file's full path, its number and its content, as long as the server keeps its trigger."""
+_AGAIN_HELP = "Begin a new run of --file: trigger its lines also where they ran before. Says the run's id."
+_RUN_ID_HELP = "Go on with the run of --file that has this id: only its own lines count as triggered."
 
 
 async def trigger(
     session: Session,
     campaign: CampaignArgument,
     to: Annotated[str, typer.Option("--to", metavar="EMAIL", help="The recipient's address.")] = "",
-    user_id: Annotated[str, typer.Option(metavar="ID", help="The recipient's user id; the address unless given.")] = "",
+    user_id: UserIdOption = "",
     locale: LocaleOption = "",
     context: ContextOption = None,
-    request_id: Annotated[str, typer.Option(metavar="UUID", help="Makes the call safe to repeat.")] = "",
+    request_id: RequestIdOption = "",
     check: Annotated[bool, typer.Option("--check", help="Check everything, trigger nothing.")] = False,
-    file: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="JSONL", help='A trigger a line: {"recipients": [...], "context": {...}}. Safe to run again.'
-        ),
-    ] = None,
-    again: Annotated[bool, typer.Option("--again", help="Trigger the lines of --file that ran before anew.")] = False,
+    file: Annotated[Path | None, typer.Option(metavar="JSONL", help=_FILE_HELP)] = None,
+    again: Annotated[bool, typer.Option("--again", help=_AGAIN_HELP)] = False,
+    run_id: Annotated[str, typer.Option("--run-id", metavar="ID", help=_RUN_ID_HELP)] = "",
     watch: Annotated[bool, typer.Option("--watch", help="Wait until every recipient is accounted for.")] = False,
 ) -> Exit:
     """Send a campaign to one recipient, or once for every line of a file."""
+    one = bool(to or user_id or locale or context or request_id)
+    _refuse_contradictions(one=one, file=file is not None, check=check, again=again, run_id=run_id, watch=watch)
     if file is not None:
-        if to or user_id or locale or context or request_id or check:
-            raise typer.BadParameter("with --file, recipients and context come from its lines", param_hint="--file")
-        return await trigger_file(session, campaign, file, again=again, watch=watch)
+        run_id = secrets.token_hex(6) if again else run_id
+        return await trigger_file(session, campaign, file, run_id=run_id, check=check, watch=watch)
     if not to:
         raise typer.BadParameter("say who: --to EMAIL, or --file JSONL", param_hint="--to")
     recipient = {"user_id": user_id or to, "addresses": {"email": to}, "locale": locale}
     answer = await session.clarion.create_trigger(
         campaign, [recipient], parse_context(context), request_id=request_id, validate_only=check
     )
-    if watch and not check:
+    if watch:
+        if answer.replayed:
+            session.out.note("an earlier call with this request id triggered it")
         return await follow(session, answer.trigger.name)
-    session.out.message(answer.trigger, views.trigger)
+    _show(session, answer, check=check)
     return Exit.REFUSED if answer.trigger.refusals else Exit.OK
+
+
+def _refuse_contradictions(*, one: bool, file: bool, check: bool, again: bool, run_id: str, watch: bool) -> None:
+    if file and one:
+        raise typer.BadParameter("with --file, recipients and context come from its lines", param_hint="--file")
+    if (again or run_id) and not file:
+        raise typer.BadParameter("--again and --run-id are about the lines of --file", param_hint="--file")
+    if again and run_id:
+        raise typer.BadParameter("begins a new run; --run-id goes on with an old one", param_hint="--again")
+    if check and (again or run_id or watch):
+        raise typer.BadParameter("triggers nothing: --again, --run-id and --watch mean nothing", param_hint="--check")
+
+
+def _show(session: Session, answer: CreateTriggerResponse, *, check: bool) -> None:
+    if not session.out.as_json:
+        stored = answer.trigger
+        session.out.show(views.checked(stored) if check else views.trigger(stored, replayed=answer.replayed))
+        return
+    trigger = as_dict(answer.trigger)
+    if check:  # what is not stored has no name, no state and no deliveries
+        counts = {key: trigger["counts"][key] for key in ("accepted", "refused")}
+        kept = {key: trigger[key] for key in ("campaign", "campaign_revision", "refusals")}
+        session.out.document({"checked": True, **kept, "counts": counts})
+    else:
+        session.out.document(trigger | {"replayed": answer.replayed})
 
 
 async def watch(session: Session, trigger: TriggerArgument) -> Exit:

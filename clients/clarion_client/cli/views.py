@@ -8,12 +8,12 @@ from typing import Protocol
 
 from google.protobuf.json_format import MessageToJson
 from google.protobuf.timestamp_pb2 import Timestamp
-from rich.console import Group, RenderableType
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from clarion.v1.campaign_pb2 import Campaign, ContextField
-from clarion.v1.campaign_service_pb2 import PreviewCampaignResponse
+from clarion.v1.campaign_service_pb2 import EmailMessage
 from clarion.v1.delivery_pb2 import Delivery
 from clarion.v1.trigger_pb2 import DeliveryCounts, RecipientRefusal, Trigger
 from clarion_client.cli.output import grid, listing
@@ -130,12 +130,15 @@ def _declared(field: ContextField) -> Text:
     return text.append(f"  {field.description}", "dim") if field.description else text
 
 
-def preview(message: PreviewCampaignResponse) -> RenderableType:
-    """A rendered e-mail, as its source."""
-    email = message.email
-    head = grid([("from", getattr(email, "from")), ("to", email.to), ("subject", Text(email.subject, "bold"))])
-    bodies = [part for part in (email.text, email.html) if part]
-    return Group(head, *(Text(f"\n{body.rstrip()}") for body in bodies))
+def preview_head(email: EmailMessage) -> Table:
+    """From whom, to whom, about what."""
+    return grid([("from", getattr(email, "from")), ("to", email.to), ("subject", Text(email.subject, "bold"))])
+
+
+def preview_text(email: EmailMessage) -> Text:
+    """The plain text body, and what else there is."""
+    text = Text(f"\n{email.text.rstrip()}\n" if email.text else "")
+    return text.append("\nand an HTML body: --html writes it", "dim") if email.html else text
 
 
 def trigger_list(triggers: Sequence[Trigger]) -> Table:
@@ -154,22 +157,40 @@ def trigger_list(triggers: Sequence[Trigger]) -> Table:
     return table
 
 
-def trigger(each: Trigger) -> RenderableType:
-    """One trigger: its account, and who was refused."""
+def trigger(each: Trigger, *, replayed: bool = False) -> Table:
+    """One trigger: its account, and who was refused. `replayed`: it is an earlier call's."""
     rows: list[tuple[str, RenderableType]] = [
-        ("trigger", Text(short_name(each.name) or "(checked only, nothing stored)", "bold")),
+        ("trigger", Text(short_name(each.name), "bold")),
         ("state", state(word(Trigger.State, each.state))),
         ("revision", str(each.campaign_revision)),
         ("deliveries", counts_text(each.counts)),
         ("created", when(each.create_time)),
     ]
+    if replayed:
+        rows.insert(
+            1, ("replayed", Text("an earlier call with this request id triggered it, as it was then", "yellow"))
+        )
     if each.HasField("finish_time"):
         rows.append(("finished", when(each.finish_time)))
+    return grid([*rows, *_refusals(each)])
+
+
+def checked(each: Trigger) -> Table:
+    """What a trigger that was only checked would accept, and whom it would refuse."""
+    rows: list[tuple[str, RenderableType]] = [
+        ("checked", Text("nothing is triggered", "bold")),
+        ("revision", str(each.campaign_revision)),
+        ("would accept", f"{each.counts.accepted:,}"),
+        ("would refuse", f"{each.counts.refused:,}"),
+    ]
+    return grid([*rows, *_refusals(each)])
+
+
+def _refusals(each: Trigger) -> Iterator[tuple[str, RenderableType]]:
     for index, refusal in enumerate(each.refusals[:REFUSALS_SHOWN]):
-        rows.append(("" if index else "refused", _refusal(refusal)))
+        yield "" if index else "refused", _refusal(refusal)
     if len(each.refusals) > REFUSALS_SHOWN:
-        rows.append(("", f"and {len(each.refusals) - REFUSALS_SHOWN} more: --output json shows all"))
-    return grid(rows)
+        yield "", f"and {len(each.refusals) - REFUSALS_SHOWN} more: --output json shows all"
 
 
 def _refusal(refusal: RecipientRefusal) -> Text:
@@ -178,11 +199,11 @@ def _refusal(refusal: RecipientRefusal) -> Text:
 
 
 def delivery_list(deliveries: Sequence[Delivery]) -> Table:
-    """One delivery a line, by the last part of its name: the trigger they share would fill half of it."""
+    """One delivery a line, under the name that `clarion deliveries get` takes."""
     table = listing("DELIVERY", "USER", "STATE", "REASON", "ATTEMPTS", "UPDATED", "DETAIL", right=("ATTEMPTS",))
     for each in deliveries:
         table.add_row(
-            each.name.rpartition("/")[2],
+            short_name(each.name),
             each.user_id,
             state(word(Delivery.State, each.state)),
             word(Delivery.Reason, each.reason).lower(),

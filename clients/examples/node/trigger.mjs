@@ -2,6 +2,7 @@
 //
 //   npm ci && node trigger.mjs [CAMPAIGN] [EMAIL] [ORDER.json]
 //
+// Without arguments: the campaign in examples/campaigns/order-confirmation, once it is applied and activated.
 // CLARION_SERVER says where the server is; CLARION_PROTOS where the contract is, if not in this repository.
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -9,9 +10,14 @@ import { fileURLToPath } from "node:url";
 import grpc from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
 
-const protos = process.env.CLARION_PROTOS ?? fileURLToPath(new URL("../../../protos", import.meta.url));
+const here = (path) => fileURLToPath(new URL(path, import.meta.url));
+const protos = process.env.CLARION_PROTOS ?? here("../../../protos");
 const server = process.env.CLARION_SERVER ?? "127.0.0.1:7171";
-const [campaign = "order-confirmation", email = "ana@example.com", file] = process.argv.slice(2);
+const [
+  campaign = "order-confirmation",
+  email = "ana@example.com",
+  file = here("../../../examples/order.json"),
+] = process.argv.slice(2);
 
 const definition = loadSync("clarion/v1/trigger_service.proto", {
   includeDirs: [protos, `${protos}/vendor`],
@@ -65,21 +71,32 @@ async function* watchTrigger(name) {
   }
 }
 
-const order = file ? JSON.parse(readFileSync(file, "utf8")) : { context: { order_id: "A-1001" } };
-const { trigger } = await createTrigger({
-  campaign: `campaigns/${campaign}`,
-  recipients: [{ user_id: email, addresses: { email } }],
-  context: toStruct(order.context),
-  request_id: randomUUID(), // a repeat with the same id is answered, not sent twice
-});
-console.log(`accepted ${trigger.name}`);
+async function main() {
+  const order = JSON.parse(readFileSync(file, "utf8"));
+  const { trigger } = await createTrigger({
+    campaign: `campaigns/${campaign}`,
+    recipients: [{ user_id: email, addresses: { email } }],
+    context: toStruct(order.context),
+    request_id: randomUUID(), // a repeat with the same id is answered, not sent twice
+  });
+  console.log(`accepted ${trigger.name}`);
 
-let counts = trigger.counts;
-for await (const { event, snapshot, change } of watchTrigger(trigger.name)) {
-  if (event === "heartbeat") continue;
-  counts = (snapshot ?? change).counts;
-  for (const { delivery, state } of change?.deliveries ?? []) console.log(`${delivery.split("/").pop()} ${state}`);
+  let counts = trigger.counts;
+  for await (const { event, snapshot, change } of watchTrigger(trigger.name)) {
+    if (event === "heartbeat") continue;
+    counts = (snapshot ?? change).counts;
+    for (const { delivery, state } of change?.deliveries ?? []) console.log(`${delivery.split("/").pop()} ${state}`);
+  }
+  console.log(`sent ${counts.sent} of ${counts.accepted}`);
+  return counts.sent === counts.accepted ? 0 : 1;
 }
-console.log(`sent ${counts.sent} of ${counts.accepted}`);
-process.exitCode = counts.sent === counts.accepted ? 0 : 1;
-triggers.close();
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  // What gRPC raises has a status and `details`, the server's own words; everything else is about the file.
+  console.error(error.details ? `${grpc.status[error.code]}: ${error.details}` : `${file}: ${error.message}`);
+  process.exitCode = 1;
+} finally {
+  triggers.close();
+}

@@ -1,6 +1,8 @@
 """Triggers one order confirmation and watches it until every recipient is accounted for.
 
 python trigger.py [CAMPAIGN] [EMAIL] [ORDER.json]        CLARION_SERVER says where the server is.
+
+Without arguments: the campaign in examples/campaigns/order-confirmation, once it is applied and activated.
 """
 
 import asyncio
@@ -11,6 +13,8 @@ from typing import Any
 
 import clarion_client
 from clarion.v1.delivery_pb2 import Delivery
+
+ORDER = Path(__file__).parents[3] / "examples/order.json"
 
 
 async def main(campaign: str, email: str, context: dict[str, Any]) -> int:
@@ -29,9 +33,12 @@ async def main(campaign: str, email: str, context: dict[str, Any]) -> int:
 
 
 if __name__ == "__main__":
-    name, address, file = [*sys.argv[1:], *("order-confirmation", "ana@example.com", "")[len(sys.argv) - 1 :]]
-    order = json.loads(Path(file).read_text("utf-8")) if file else {"context": {"order_id": "A-1001"}}
+    defaults = ("order-confirmation", "ana@example.com", str(ORDER))
+    name, address, file = [*sys.argv[1:], *defaults[len(sys.argv) - 1 :]]
     try:
+        order = json.loads(Path(file).read_text("utf-8"))
         sys.exit(asyncio.run(main(name, address, order["context"])))
     except clarion_client.ClarionError as error:
         sys.exit(f"{error.reason or error.code.name}: {error.message}")
+    except OSError as error:
+        sys.exit(f"{error.filename}: {error.strerror}")

@@ -124,7 +124,9 @@ class CampaignServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def DeleteCampaign(self, request, context):
-        """DeleteCampaign removes a campaign in DRAFT or STOPPED; its triggers stay readable until their lifetime ends.
+        """DeleteCampaign removes a campaign in DRAFT or STOPPED; its triggers stay readable until their lifetime ends. A
+        campaign created again under the same id keeps the account, `counts`, and within 60 days goes on counting
+        revisions.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

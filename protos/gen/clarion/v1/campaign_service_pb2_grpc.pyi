@@ -48,7 +48,10 @@ class CampaignServiceStub:
     holds for triggers accepted from then on. STOPPED campaigns can't be changed: FAILED_PRECONDITION.
     """
     DeleteCampaign: _grpc.UnaryUnaryMultiCallable[_campaign_service_pb2.DeleteCampaignRequest, _campaign_service_pb2.DeleteCampaignResponse]
-    """DeleteCampaign removes a campaign in DRAFT or STOPPED; its triggers stay readable until their lifetime ends."""
+    """DeleteCampaign removes a campaign in DRAFT or STOPPED; its triggers stay readable until their lifetime ends. A
+    campaign created again under the same id keeps the account, `counts`, and within 60 days goes on counting
+    revisions.
+    """
     ActivateCampaign: _grpc.UnaryUnaryMultiCallable[_campaign_service_pb2.ActivateCampaignRequest, _campaign_service_pb2.ActivateCampaignResponse]
     """ActivateCampaign makes a DRAFT campaign LIVE. Any other state: FAILED_PRECONDITION, CAMPAIGN_STATE."""
     PauseCampaign: _grpc.UnaryUnaryMultiCallable[_campaign_service_pb2.PauseCampaignRequest, _campaign_service_pb2.PauseCampaignResponse]
@@ -82,7 +85,10 @@ class CampaignServiceAsyncStub(CampaignServiceStub):
     holds for triggers accepted from then on. STOPPED campaigns can't be changed: FAILED_PRECONDITION.
     """
     DeleteCampaign: _aio.UnaryUnaryMultiCallable[_campaign_service_pb2.DeleteCampaignRequest, _campaign_service_pb2.DeleteCampaignResponse]  # type: ignore[assignment]
-    """DeleteCampaign removes a campaign in DRAFT or STOPPED; its triggers stay readable until their lifetime ends."""
+    """DeleteCampaign removes a campaign in DRAFT or STOPPED; its triggers stay readable until their lifetime ends. A
+    campaign created again under the same id keeps the account, `counts`, and within 60 days goes on counting
+    revisions.
+    """
     ActivateCampaign: _aio.UnaryUnaryMultiCallable[_campaign_service_pb2.ActivateCampaignRequest, _campaign_service_pb2.ActivateCampaignResponse]  # type: ignore[assignment]
     """ActivateCampaign makes a DRAFT campaign LIVE. Any other state: FAILED_PRECONDITION, CAMPAIGN_STATE."""
     PauseCampaign: _aio.UnaryUnaryMultiCallable[_campaign_service_pb2.PauseCampaignRequest, _campaign_service_pb2.PauseCampaignResponse]  # type: ignore[assignment]
@@ -143,7 +149,10 @@ class CampaignServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _campaign_service_pb2.DeleteCampaignRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_campaign_service_pb2.DeleteCampaignResponse, _abc.Awaitable[_campaign_service_pb2.DeleteCampaignResponse]]:
-        """DeleteCampaign removes a campaign in DRAFT or STOPPED; its triggers stay readable until their lifetime ends."""
+        """DeleteCampaign removes a campaign in DRAFT or STOPPED; its triggers stay readable until their lifetime ends. A
+        campaign created again under the same id keeps the account, `counts`, and within 60 days goes on counting
+        revisions.
+        """
 
     @_abc_1.abstractmethod
     def ActivateCampaign(

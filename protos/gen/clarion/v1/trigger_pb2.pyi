@@ -189,7 +189,9 @@ class RecipientRefusal(_message.Message):
     """The recipient's user id."""
     @_builtins.property
     def violations(self) -> _containers.RepeatedCompositeFieldContainer[Global___FieldViolation]:
-        """What is wrong: the first 1 to 5 violations."""
+        """What is wrong: the first 1 to 20 violations, 5 where many recipients are refused. Where there are more, a last
+        one, on the recipient itself, says how many.
+        """
 
     def __init__(
         self,

@@ -1,0 +1,62 @@
+"""What names look like, for people: the contract says it in patterns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from clarion_client.names import campaign_name, delivery_name, trigger_name
+
+_CAMPAIGN, _TRIGGER = "[a-z][a-z0-9-]{2,62}", "[a-z0-9]{20,40}"
+_CAMPAIGN_LIKE, _TRIGGER_LIKE = "order-confirmation", "00j4k9x2m7q1c8v5b3n6"
+
+
+@dataclass(frozen=True, slots=True)
+class NameForm:
+    """One kind of name: how it is written in full, the contract's pattern of that, and the rule in words."""
+
+    full: Callable[[str], str]
+    pattern: str
+    rule: str
+
+    def fits(self, name: str) -> bool:
+        """Whether the name, in full or in short, can be right."""
+        return re.fullmatch(self.pattern, self.full(name), re.ASCII) is not None
+
+
+CAMPAIGN_ID = NameForm(
+    lambda campaign_id: campaign_id,
+    _CAMPAIGN,
+    f"a campaign's id is 3 to 63 of a-z, 0-9 and -, the first a letter, like {_CAMPAIGN_LIKE}",
+)
+CAMPAIGN = NameForm(
+    campaign_name,
+    f"campaigns/{_CAMPAIGN}",
+    f"a campaign's name is 3 to 63 of a-z, 0-9 and -, the first a letter, like {_CAMPAIGN_LIKE}",
+)
+TRIGGER = NameForm(
+    trigger_name,
+    f"{CAMPAIGN.pattern}/triggers/{_TRIGGER}",
+    f"a trigger's name is CAMPAIGN/TRIGGER, like {_CAMPAIGN_LIKE}/{_TRIGGER_LIKE}",
+)
+DELIVERY = NameForm(
+    delivery_name,
+    f"{TRIGGER.pattern}/deliveries/{_TRIGGER}-[0-9]{{1,6}}",
+    f"a delivery's name is CAMPAIGN/TRIGGER/DELIVERY, like {_CAMPAIGN_LIKE}/{_TRIGGER_LIKE}/{_TRIGGER_LIKE}-17",
+)
+CONTEXT_NAME = NameForm(
+    lambda name: name,
+    "[A-Za-z][A-Za-z0-9_]{0,63}",
+    "a name of the context is up to 64 of a-z, A-Z, 0-9 and _, the first a letter, like order_id",
+)
+LOCALE = NameForm(
+    lambda tag: tag,
+    "|[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*",
+    "a locale is a BCP 47 tag, like pt-BR",
+)
+REQUEST_ID = NameForm(
+    lambda request_id: request_id,
+    "|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}",
+    "a request id is a UUID, like 0f4e2c9a-5b1d-4c3e-9a7f-2d6b8e1c0a35",
+)
