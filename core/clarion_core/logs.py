@@ -1,7 +1,8 @@
 """Logs: one line an event, JSON for machines or coloured for a terminal, on stderr.
 
 An event is a short name in the past tense; ids are `trigger`, `delivery`, `batch`, `campaign`, `workspace`. No
-personal data and no secret at info level or above: no address, no name, no context, no provider's words.
+personal data and no secret at info level or above: no address, no name, no context, no provider's words. A logged
+exception shows its traceback and its message, never the values of variables.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ def configure(settings: CoreSettings, *, process: str) -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    lines: list[Any] = [structlog.dev.ConsoleRenderer()] if pretty else [structlog.processors.format_exc_info, _json]
+    # Not the renderer's own way to show an exception: that prints every local variable, passwords and addresses too.
+    plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    lines: list[Any] = [plain] if pretty else [structlog.processors.format_exc_info, _json]
     structlog.configure(
         processors=[*common, *lines],
         wrapper_class=structlog.make_filtering_bound_logger(level),

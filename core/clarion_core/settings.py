@@ -1,30 +1,52 @@
 """Settings: `CLARION_*` from the environment, each described here, all checked at start.
 
-`load()` is the only door: a wrong value ends the process with one line that names the setting.
+`load()` is the only door: a wrong value ends the process with one line that names the setting. No value is ever shown:
+it may be a password, or hold one.
 """
 
 from __future__ import annotations
 
+import difflib
+import ipaddress
+import os
+import ssl
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args, get_origin
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "CLARION_"
+
+OTHER_NAMES = frozenset({"CLARION_SERVER", "CLARION_WORKSPACE", "CLARION_PROTOS"})
+"""What the command line, the clients and their examples read."""
+
+TEST_PREFIX = "CLARION_TEST_"
+"""What the tests read begins so."""
+
+
+def _text(allowed: str, description: str, **rules: Any) -> Any:
+    """A field that holds text: what may stand there, in words that complaints and --help use."""
+    return Field(description=description, json_schema_extra={"allowed": allowed}, **rules)
 
 
 class CoreSettings(BaseSettings):
     """What every process of Clarion is told."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, hide_input_in_errors=True)
 
     redis_url: Annotated[
         str,
-        Field(
+        _text(
+            "redis://HOST:PORT/DB, rediss://HOST:PORT/DB or unix://PATH, a password percent-encoded",
+            "Where the store is. Redis 7.0 or Valkey 7.2 at least.",
             pattern=r"^(redis|rediss|unix)://.+",
-            description="Where the store is: redis://, rediss:// or unix://. Redis 7.0 or Valkey 7.2 at least.",
+            repr=False,  # may hold a password
         ),
     ] = "redis://127.0.0.1:6379/0"
     shards: Annotated[
@@ -33,7 +55,7 @@ class CoreSettings(BaseSettings):
     ] = 1
     retention_s: Annotated[
         int,
-        Field(ge=86_400, le=31_536_000, description="How long a finished trigger is kept, in seconds: 7 days."),
+        Field(ge=86_400, le=31_536_000, description="Seconds that a finished trigger is kept; 604800 is 7 days."),
     ] = 604_800
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Field(description="The least severe event that is logged.")
@@ -44,8 +66,26 @@ class CoreSettings(BaseSettings):
     ] = "auto"
     message_id_domain: Annotated[
         str,
-        Field(pattern=r"^[A-Za-z0-9](?:[A-Za-z0-9.\-]*[A-Za-z0-9])?$", description="Right side of every Message-ID."),
+        _text(
+            "a domain",
+            "Right side of every Message-ID.",
+            pattern=r"^[A-Za-z0-9](?:[A-Za-z0-9.\-]*[A-Za-z0-9])?$",
+        ),
     ] = "clarion.invalid"
+
+    @property
+    def store_address(self) -> str:
+        """Where the store is, without user, password and options."""
+        parts = urlsplit(self.redis_url)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+    @field_validator("redis_url")
+    @classmethod
+    def _leads_somewhere(cls, url: str) -> str:
+        # Where a password is not percent-encoded, a part of it is taken for the port, and later shown as a wrong one.
+        if not _leads_somewhere(url):
+            raise PydanticCustomError("setting", "leads nowhere")
+        return url
 
 
 class ServerSettings(CoreSettings):
@@ -53,9 +93,10 @@ class ServerSettings(CoreSettings):
 
     listen: Annotated[
         str,
-        Field(
-            pattern=r"^.+:\d{1,5}$",
-            description="host:port of the gRPC door; loopback unless told otherwise; port 0 takes a free one.",
+        _text(
+            "HOST:PORT, the port from 0 to 65535",
+            "The address of the gRPC door; loopback unless told otherwise; port 0 takes a free one.",
+            pattern=r"^.+:0*(\d{1,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5])$",
         ),
     ] = "127.0.0.1:7171"
     reflection: Annotated[bool, Field(description="Whether callers can ask for the contract (grpcurl does).")] = True
@@ -94,17 +135,22 @@ class WorkerSettings(CoreSettings):
     drain_s: Annotated[
         float, Field(ge=0, le=600, description="Seconds that hand-overs in flight get to finish after SIGTERM.")
     ] = 30.0
-    smtp_host: Annotated[str, Field(min_length=1, description="The SMTP server that takes the mail.")] = "127.0.0.1"
+    smtp_host: Annotated[
+        str, _text("a host name or an IP address", "The SMTP server that takes the mail.", min_length=1)
+    ] = "127.0.0.1"
     smtp_port: Annotated[int, Field(ge=1, le=65_535, description="Its port.")] = 25
     smtp_security: Annotated[
         Literal["none", "starttls", "tls"],
         Field(description="none: in the clear; starttls: required, never fallen back from; tls: from the first byte."),
     ] = "none"
     smtp_ca_file: Annotated[
-        Path | None, Field(description="PEM file of the authorities trusted instead of the system's.")
+        Path | None,
+        _text("a readable PEM file of certificates", "The authorities trusted instead of the system's."),
     ] = None
-    smtp_username: Annotated[str, Field(description="User for AUTH; empty: none. Needs TLS, but on loopback.")] = ""
-    smtp_password: Annotated[SecretStr, Field(description="Password for AUTH.")] = SecretStr("")
+    smtp_username: Annotated[
+        str, _text("any text", "User for AUTH; empty: none. Needs TLS, unless the SMTP server is on this machine.")
+    ] = ""
+    smtp_password: Annotated[SecretStr, _text("any text", "Password for AUTH.")] = SecretStr("")
     smtp_connections: Annotated[
         int, Field(ge=1, le=1_000, description="Connections kept to the SMTP server at most, a worker process.")
     ] = 8
@@ -112,11 +158,36 @@ class WorkerSettings(CoreSettings):
         float, Field(ge=0.1, le=900, description="Seconds to wait for each reply of the SMTP server.")
     ] = 60.0
     smtp_helo: Annotated[
-        str, Field(pattern=r"^[A-Za-z0-9.\-\[\]:]*$", description="The name given in EHLO; empty: this host's.")
+        str,
+        _text(
+            "a host name, or an IP address in brackets",
+            "The name given in EHLO; empty: this host's.",
+            pattern=r"^[A-Za-z0-9.\-\[\]:]*$",
+        ),
     ] = ""
 
+    @field_validator("smtp_ca_file")
+    @classmethod
+    def _holds_certificates(cls, path: Path | None) -> Path | None:
+        try:
+            if path is not None:
+                ssl.create_default_context(cafile=path)
+        except OSError:  # of which SSLError is one
+            raise PydanticCustomError("setting", "can't be read") from None
+        return path
 
-SettingsT = TypeVar("SettingsT", bound=BaseSettings)
+    @model_validator(mode="after")
+    def _credentials_travel_encrypted(self) -> Self:
+        if self.smtp_username and self.smtp_security == "none" and not is_loopback(self.smtp_host):
+            raise PydanticCustomError(
+                "setting",
+                f"{PREFIX}SMTP_USERNAME: needs TLS, because {PREFIX}SMTP_HOST is not on this machine; "
+                f"set {PREFIX}SMTP_SECURITY to starttls or tls",
+            )
+        return self
+
+
+SettingsT = TypeVar("SettingsT", bound=CoreSettings)
 
 
 def load(cls: type[SettingsT]) -> SettingsT:
@@ -124,14 +195,65 @@ def load(cls: type[SettingsT]) -> SettingsT:
     try:
         return cls()
     except ValidationError as error:
-        for line in complaints(error):
+        for line in complaints(cls, error):
             sys.stderr.write(line + "\n")
         raise SystemExit(2) from None
 
 
-def complaints(error: ValidationError) -> list[str]:
-    """One line a wrong setting: its name in the environment, and what is wrong. Values are not shown."""
+def complaints(cls: type[CoreSettings], error: ValidationError) -> list[str]:
+    """One line a wrong setting: its name in the environment, and what may stand there. Values are not shown."""
     return [
-        f"{PREFIX}{'_'.join(str(part) for part in problem['loc']).upper()}: {problem['msg']}"
+        f"{variable(str(problem['loc'][0]))}: must be {allowed(cls.model_fields[str(problem['loc'][0])])}"
+        if problem["loc"]
+        else problem["msg"]
         for problem in error.errors()
     ]
+
+
+def variable(field: str) -> str:
+    """The name of a setting in the environment."""
+    return PREFIX + field.upper()
+
+
+def allowed(field: FieldInfo) -> str:
+    """What may stand in a setting, in words."""
+    if isinstance(field.json_schema_extra, dict):
+        return str(field.json_schema_extra["allowed"])
+    if get_origin(field.annotation) is Literal:
+        *most, last = get_args(field.annotation)
+        return f"{', '.join(most)} or {last}"
+    if field.annotation is bool:
+        return "true or false"
+    bounds = {name: getattr(rule, name) for rule in field.metadata for name in ("ge", "le") if hasattr(rule, name)}
+    kind = "a whole number" if field.annotation is int else "a number"
+    return f"{kind} from {bounds['ge']} to {bounds['le']}"
+
+
+def unknown(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The `CLARION_*` names that no program of Clarion reads, each with the name that was probably meant, or ""."""
+    fields = ServerSettings.model_fields.keys() | WorkerSettings.model_fields.keys()
+    known = {variable(field) for field in fields} | OTHER_NAMES
+    strange = (
+        name
+        for name in environment
+        if name.upper().startswith(PREFIX) and name.upper() not in known and not name.startswith(TEST_PREFIX)
+    )
+    bare = [name.removeprefix(PREFIX) for name in known]  # what all names share would make them look alike
+    found = {name: difflib.get_close_matches(name.upper().removeprefix(PREFIX), bare, n=1) for name in strange}
+    return {name: PREFIX + close[0] if close else "" for name, close in found.items()}
+
+
+def _leads_somewhere(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.port != 0 and bool(parts.path if parts.scheme == "unix" else parts.hostname)
+    except ValueError:
+        return False
+
+
+def is_loopback(host: str) -> bool:
+    """Whether this is this machine's own address, in brackets or not, or `localhost`."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -7,15 +7,14 @@ import sys
 
 import uvloop
 
-from clarion_core import collector, logs
-from clarion_core.settings import ServerSettings, load
+from clarion_core import collector, program
+from clarion_core.settings import ServerSettings
 from clarion_core.store.promises import StoreMismatch
 
 
 def main() -> None:
-    """Serve until told to stop. Exit code 2: the settings, the port or the store don't fit."""
-    settings = load(ServerSettings)
-    logs.configure(settings, process="server")
+    """Serve until told to stop. Exit code 2: the command line, the settings, the port or the store don't fit."""
+    settings = program.begin(ServerSettings, process="server", does="Answer calls over gRPC, until told to stop.")
     try:
         uvloop.run(_run(settings))
     except StoreMismatch as error:

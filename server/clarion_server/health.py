@@ -64,7 +64,7 @@ class Readiness:
         if ready == self._ready:
             return
         if self._ready is not None:
-            (log.info if ready else log.warning)("readiness_changed", ready=ready)
+            (log.info if ready or self._draining else log.warning)("readiness_changed", ready=ready)
         self._ready = ready
         state = health_pb2.HealthCheckResponse.SERVING if ready else health_pb2.HealthCheckResponse.NOT_SERVING
         for service in self._services:

@@ -31,6 +31,7 @@ class Program:
     ready: str | Callable[[], bool]
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     inherited_fds: Sequence[int] = ()
+    output: Output | None = None  # takes its lines, in the supervisor's place; what is said about it stays there
     start_s: float = 60.0  # not ready by then: it counts as dead
     drain_s: float = 40.0  # not ended this long after SIGTERM: it is killed
 
@@ -163,7 +164,7 @@ class Child:
         self._last_line = line or self._last_line
         if not self._told.is_set() and _event(line) == self.program.ready:
             self._told.set()
-        self._output(self.program.name, line)
+        (self.program.output or self._output)(self.program.name, line)
 
     async def _stop_keeping(self) -> None:
         if self._keeper is not None:

@@ -28,9 +28,10 @@ TOGETHER = 32
 PATIENCE_S = 120.0
 
 
-async def run(stack: LocalStack, examples: Path, logs: Path, console: Console) -> bool:
+async def run(stack: LocalStack, examples: Path, console: Console) -> bool:
     """Show the main job on a stack of its own. Whether every recipient is accounted for."""
-    with stack.claimed(), LogFiles(logs) as log_files:
+    with stack.claimed(), LogFiles(stack.logs) as log_files:
+        _forget_earlier_mail(stack, console)
         supervisor = Supervisor(stack.stages(), log_files)
         with interruptible(supervisor.kill):
             console.print("Starting a store, a mail catcher, a server and a worker …")
@@ -40,6 +41,12 @@ async def run(stack: LocalStack, examples: Path, logs: Path, console: Console) -
     # The catcher has ended: its page is complete.
     show_report(console, account, page=stack.page, logs=log_files.directory)
     return account.closes
+
+
+def _forget_earlier_mail(stack: LocalStack, console: Console) -> None:
+    """So that the page shows this run; what others sent into the mailbox stays."""
+    if gone := Mailbox(stack.mailbox, stack.mark).clear():
+        console.print(f"Removed {gone:,} messages of an earlier demo from {stack.mailbox}", soft_wrap=True)
 
 
 async def _main_job(stack: LocalStack, examples: Path, console: Console) -> Account:

@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from clarion_stack.errors import StackError
+from clarion_stack.errors import InUse
 
 # sun_path holds 108 bytes on Linux and 104 elsewhere, the final NUL included (unix(7)).
 LONGEST_SOCKET_PATH = 103
@@ -36,7 +36,7 @@ class DirectoryLock:
         return self._fd
 
     def take(self) -> None:
-        """Take it; again is fine. StackError at once if a living process took it, or if its orphan does not end."""
+        """Take it; again is fine. InUse at once if a living process took it, or if its orphan does not end."""
         if self._fd is not None:
             return
         fd = os.open(self._directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -45,7 +45,7 @@ class DirectoryLock:
             holder = int(os.pread(fd, 20, 0) or b"0")
             if _lives(holder) or time.monotonic() > deadline:
                 os.close(fd)
-                raise StackError(f"{self._directory} is in use by process {holder}")
+                raise InUse(self._directory, holder)
             time.sleep(0.02)
         os.ftruncate(fd, 0)
         os.pwrite(fd, str(os.getpid()).encode(), 0)

@@ -5,56 +5,77 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from clarion_core.settings import ServerSettings, WorkerSettings, load
-from clarion_stack.child import Program
-from clarion_stack.errors import StackError
+from clarion_stack.child import Output, Program
+from clarion_stack.directory import DirectoryLock
+from clarion_stack.errors import InUse, StackError
 from clarion_stack.redis import RedisServer
 
 LOOPBACK = "127.0.0.1"
+UP_ALREADY = (
+    "Clarion is already up here (process {process}): stop it with Ctrl-C there, or have a second one beside it: "
+    "CLARION_LISTEN=127.0.0.1:0 clarion-stack up --directory .clarion/second"
+)
+DEMO_ALREADY = "a demo already runs here (process {process}): wait for its end, or stop it with Ctrl-C there"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LocalStack:
     """One stack: a store, a mailbox, a server and its workers. What is None is somebody else's and not started."""
 
+    home: Path
     listen: str
-    redis_url: str
+    redis_url: str = field(repr=False)  # somebody else's may hold a password
     redis: RedisServer | None
+    shards: int
     mailbox: Path
+    mark: str = ""  # in the name of every message's file
     smtp_port: int | None
     workers: int
+    taken: str  # what to say, with the process in it, where another one has the home
 
     @property
     def page(self) -> Path:
         """The page that shows the caught mail."""
         return self.mailbox / "index.html"
 
+    @property
+    def logs(self) -> Path:
+        """Where its log files go."""
+        return self.home / "log"
+
     @contextmanager
     def claimed(self) -> Iterator[None]:
-        """Inside, the store's directory is this process's. StackError if it is another one's."""
-        if self.redis is None:
-            yield
-            return
-        self.redis.claim()
+        """Inside, the home and the store in it are this process's. StackError if another one has them."""
+        self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = DirectoryLock(self.home)
         try:
+            lock.take()
+        except InUse as error:
+            raise StackError(self.taken.format(process=error.process)) from None
+        try:
+            if self.redis is not None:
+                self.redis.claim()
             yield
         finally:
-            self.redis.release()
+            if self.redis is not None:
+                self.redis.release()
+            lock.release()
 
-    def stages(self) -> list[list[Program]]:
-        """The programs, those that others need first. Only after `claimed`."""
+    def stages(self, redis_log: Output | None = None) -> list[list[Program]]:
+        """The programs, those that others need first; `redis_log` takes what Redis writes. Only after `claimed`."""
         environment = self.environment()
         server = Program(name="server", command=[script("clarion-server")], ready="serving", environment=environment)
         workers = [
             Program(name=name, command=[script("clarion-worker")], ready="working", environment=environment)
             for name in (["worker"] if self.workers == 1 else [f"worker-{at}" for at in range(1, self.workers + 1)])
         ]
-        return [[*self._store(), *self._catcher()], [server], workers]
+        return [[*self._store(redis_log), *self._catcher()], [server], workers]
 
     def environment(self) -> dict[str, str]:
         """The environment of this process, and in it what every program of the stack is told."""
@@ -70,16 +91,17 @@ class LocalStack:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("CLARION_SMTP_")}
         return {**kept, **told, "CLARION_SMTP_HOST": LOOPBACK, "CLARION_SMTP_PORT": str(self.smtp_port)}
 
-    def _store(self) -> list[Program]:
+    def _store(self, log: Output | None) -> list[Program]:
         if self.redis is None:
             return []
         command, held = self.redis.command(), [self.redis.lock_fd]
-        return [Program(name="redis", command=command, ready=self.redis.answers, inherited_fds=held)]
+        return [Program(name="redis", command=command, ready=self.redis.answers, inherited_fds=held, output=log)]
 
     def _catcher(self) -> list[Program]:
         if self.smtp_port is None:
             return []
         command = [script("clarion-stack"), "mail", "--directory", str(self.mailbox), "--port", str(self.smtp_port)]
+        command += ["--mark", self.mark] if self.mark else []
         return [Program(name="mail", command=command, ready="catching", environment=self.environment())]
 
 
@@ -89,12 +111,15 @@ def for_use(directory: Path, workers: int) -> LocalStack:
     redis = None if "redis_url" in server.model_fields_set else RedisServer(directory / "redis")
     host, _, port = server.listen.rpartition(":")
     return LocalStack(
+        home=directory.absolute(),
         listen=server.listen if port != "0" else f"{host}:{free_port()}",
         redis_url=redis.url if redis else server.redis_url,
         redis=redis,
+        shards=server.shards,
         mailbox=directory.absolute() / "mail",
         smtp_port=None if "smtp_host" in worker.model_fields_set else free_port(),
         workers=workers,
+        taken=UP_ALREADY,
     )
 
 
@@ -103,12 +128,16 @@ def for_demo(directory: Path) -> LocalStack:
     server = load(ServerSettings)
     redis = None if "redis_url" in server.model_fields_set else RedisServer(directory / "demo" / "redis")
     return LocalStack(
+        home=directory.absolute() / "demo",
         listen=f"{LOOPBACK}:{free_port()}",
         redis_url=redis.url if redis else server.redis_url,
         redis=redis,
+        shards=server.shards,
         mailbox=directory.absolute() / "mail",
+        mark="demo",
         smtp_port=free_port(),
         workers=1,
+        taken=DEMO_ALREADY,
     )
 
 
@@ -125,13 +154,3 @@ def script(name: str) -> str:
     if not path.exists():
         raise StackError(f"{path} is missing: install this project first (make does)")
     return str(path)
-
-
-def summary(stack: LocalStack) -> Mapping[str, str]:
-    """Where everything is, for people."""
-    caught = f"{stack.page.as_uri()} (SMTP on {LOOPBACK}:{stack.smtp_port})"
-    return {
-        "gRPC": stack.listen,
-        "Store": stack.redis_url if stack.redis else "where CLARION_REDIS_URL says",
-        "Mail": caught if stack.smtp_port else "goes where CLARION_SMTP_HOST says",
-    }

@@ -15,16 +15,20 @@ from pathlib import Path
 
 from clarion_stack.page import Mail, read_mail, render_page
 
-PAGE_HOLDS = 2_000
+PAGE_HOLDS = 1_000
 """The newest messages that the page shows; older ones stay as files."""
 
 
 class Mailbox:
-    """The messages in a directory. Several processes may deliver into one: what the page shows is what is there."""
+    """The messages in a directory. Several processes may deliver into one: what the page shows is what is there.
 
-    def __init__(self, directory: Path, page_holds: int = PAGE_HOLDS) -> None:
+    `mark`, letters, is in the name of every file that is delivered through this object: so `clear` finds them again.
+    """
+
+    def __init__(self, directory: Path, mark: str = "", page_holds: int = PAGE_HOLDS) -> None:
         self.directory = directory.absolute()
         self.page = self.directory / "index.html"
+        self._mark = f"{mark}-" if mark else ""
         self._page_holds = page_holds
         self._known: dict[str, Mail] = {}
         self._refreshing = threading.Lock()
@@ -38,7 +42,7 @@ class Mailbox:
         Delivered-To). Files sort by time, and the name ends with the left part of the Message-ID where there is one.
         """
         envelope = [f"Return-Path: <{sender}>", *(f"Delivered-To: {recipient}" for recipient in recipients)]
-        path = self.directory / _file_name(content, received or datetime.now(UTC))
+        path = self.directory / _file_name(content, received or datetime.now(UTC), self._mark)
         unfinished = path.with_suffix(".unfinished")
         unfinished.write_bytes("".join(f"{line}\r\n" for line in envelope).encode(errors="surrogateescape") + content)
         unfinished.rename(path)
@@ -48,6 +52,13 @@ class Mailbox:
         """The messages, the oldest first."""
         with os.scandir(self.directory) as entries:
             return sorted(Path(entry.path) for entry in entries if entry.name.endswith(".eml"))
+
+    def clear(self) -> int:
+        """Remove the messages that bear our mark, whoever delivered them; how many there were. None without a mark."""
+        marked = [path for path in self.files() if self._mark and path.stem.rpartition("_")[2].startswith(self._mark)]
+        for path in marked:
+            path.unlink()
+        return len(marked)
 
     def message_ids(self) -> Counter[str]:
         """How often each message is there, by the left part of its Message-ID."""
@@ -73,8 +84,8 @@ class Mailbox:
                 yield path.name, self._known.get(path.name) or read_mail(path)
 
 
-def _file_name(content: bytes, received: datetime) -> str:
+def _file_name(content: bytes, received: datetime, mark: str) -> str:
     header = BytesHeaderParser().parsebytes(content)["Message-ID"] or ""
     left = re.sub(r"[^A-Za-z0-9.-]", "", str(header).partition("@")[0])[:80]
     # Two messages of one microsecond, and two processes, stay apart.
-    return f"{received:%Y%m%dT%H%M%S.%fZ}_{left}_{secrets.token_hex(3)}.eml"
+    return f"{received:%Y%m%dT%H%M%S.%fZ}_{left}_{mark}{secrets.token_hex(3)}.eml"

@@ -28,12 +28,16 @@ def show_report(console: Console, account: Account, *, page: Path, logs: Path) -
     console.print(table)
     console.print(f"The mail:  {page.as_uri()}", soft_wrap=True, highlight=False)
     console.print(f"The logs:  {logs}", soft_wrap=True, highlight=False)
-    console.print("The same stack, to try things on:  make up", highlight=False)
+    console.print("A stack of your own to try things on:  make up", highlight=False)
 
 
 def _add_recipients(table: Table, account: Account) -> None:
     tally = account.tally
-    table.add_row("recipients", f"{tally.accepted + tally.refused:,}", f"in {tally.lines:,} triggers")
+    table.add_row(
+        "recipients",
+        f"{tally.accepted + tally.refused:,}",
+        f"in {tally.lines:,} calls, {len(tally.triggers):,} triggers",
+    )
     table.add_row("accepted", f"{tally.accepted:,}", "")
     table.add_row("refused", f"{tally.refused:,}", "", end_section=not tally.reasons)
     reasons = tally.ranked()
@@ -67,5 +71,5 @@ def _explained(account: Account) -> str:
     parts = " + ".join(f"{count:,} {state.lower()}" for state, count in sorted(account.states.items(), reverse=True))
     return (
         f"{account.tally.accepted:,} accepted = {parts} + 0 in flight; "
-        f"the mailbox holds {len(account.in_mailbox):,} messages, each once"
+        f"{len(account.in_mailbox):,} messages of this run are in the mailbox, each once"
     )

@@ -11,3 +11,10 @@ def redis_binary() -> Path | None:
     """The server that `make test REDIS=…` asks for; None: the one Clarion finds itself."""
     asked = os.environ.get("CLARION_TEST_REDIS_SERVER")
     return Path(asked) if asked else None
+
+
+@pytest.fixture
+def environment() -> dict[str, str]:
+    """A user's, who has set nothing; the port is a free one."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("CLARION_")}
+    return {**kept, "CLARION_LISTEN": "127.0.0.1:0"}

@@ -188,6 +188,16 @@ async def test_catchers_that_share_a_directory_show_each_others_mail(tmp_path: P
     assert {mail["subject"] for mail in page_of(Mailbox(tmp_path)).data["index"]["mails"]} == {"one", "two"}
 
 
+def test_clearing_removes_the_messages_of_a_mark_alone(tmp_path: Path) -> None:
+    ours, earlier, others = Mailbox(tmp_path, "demo"), Mailbox(tmp_path, "demo"), Mailbox(tmp_path)
+    for mailbox in (ours, earlier, others):
+        mailbox.deliver("a@b.test", ["c@d.test"], message(message_id="demo-1").as_bytes())
+    assert ours.message_ids() == {"demo-1": 3}
+    assert others.clear() == 0
+    assert ours.clear() == 2
+    assert ours.message_ids() == {"demo-1": 1}
+
+
 def test_a_page_is_not_written_again_where_nothing_arrived(tmp_path: Path) -> None:
     mailbox = Mailbox(tmp_path)
     mailbox.deliver("a@b.test", ["c@d.test"], b"Subject: one\r\n\r\n")

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,15 @@ async def test_lines_are_forwarded_whole_and_none_is_too_long() -> None:
     async with Supervisor([[program("chatty", code)]], written):
         await written.until("last")
     assert ("chatty", "é" * 70_000) in written.lines
+
+
+async def test_a_programs_lines_can_go_elsewhere_and_what_is_said_about_it_does_not() -> None:
+    written, elsewhere = Written(), Written()
+    talks = replace(program("fickle", SAYS_IT_IS_UP + "sys.exit(3)"), output=elsewhere)
+    async with Supervisor([[talks]], written, Backoff(first_s=0.01)):
+        await written.until("started again")
+    assert elsewhere.of('"up"')
+    assert not written.of('"up"')
 
 
 async def test_an_interrupt_drains_and_a_second_one_ends_everything_at_once() -> None:

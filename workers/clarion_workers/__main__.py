@@ -6,16 +6,15 @@ import sys
 
 import uvloop
 
-from clarion_core import collector, logs
-from clarion_core.settings import WorkerSettings, load
+from clarion_core import collector, program
+from clarion_core.settings import WorkerSettings
 from clarion_core.store.promises import StoreMismatch
 from clarion_workers.app import PostRoom
 
 
 def main() -> None:
-    """Run a worker until it is told to stop. Exit code 2: the settings or the store don't fit."""
-    settings = load(WorkerSettings)
-    logs.configure(settings, process="worker")
+    """Run a worker until it is told to stop. Exit code 2: the command line, the settings or the store don't fit."""
+    settings = program.begin(WorkerSettings, process="worker", does="Send what was triggered, until told to stop.")
     try:
         uvloop.run(_run(settings))
     except StoreMismatch as error:

@@ -1,0 +1,101 @@
+"""The whole stack in the foreground, for people to work with."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+
+from rich.console import Console
+
+from clarion_core.domain.errors import ClarionError
+from clarion_core.settings import CoreSettings, ServerSettings, load
+from clarion_core.store.connection import connect
+from clarion_core.store.overview import in_flight
+from clarion_core.store.store import Store
+from clarion_stack.lines import LogFiles, Terminal
+from clarion_stack.local import LOOPBACK, LocalStack
+from clarion_stack.supervisor import Supervisor, interruptible
+
+COUNT_TIMEOUT_S = 2.0
+ENDED_AT_ONCE = "Ended at once; what was in hand goes on at the next start."
+DEFAULT_LISTEN = ServerSettings.model_fields["listen"].default
+
+
+async def run(stack: LocalStack, console: Console) -> None:
+    """Run it until interrupted, then drain it and say what is left; a second interrupt ends everything at once."""
+    terminal = Terminal(console, _least_shown())
+    with stack.claimed(), LogFiles(stack.logs) as log_files:
+        below, *above = stack.stages(redis_log=log_files)
+        # Apart, so that the store still answers when those who change it have drained.
+        store, others = Supervisor([below], terminal), Supervisor(above, terminal)
+        cut_off = asyncio.Event()
+
+        def end_at_once() -> None:
+            cut_off.set()
+            others.kill()
+            store.kill()
+
+        with interruptible(end_at_once):
+            async with store:
+                async with others:
+                    _announce(console, stack)
+                    with contextlib.suppress(asyncio.CancelledError):  # the interrupt, which is how this ends
+                        await asyncio.Event().wait()
+                left = None if cut_off.is_set() else await _left_open(stack)
+    console.print(ENDED_AT_ONCE if cut_off.is_set() else _last_line(left), soft_wrap=True, highlight=False)
+
+
+def _least_shown() -> str:
+    """What the user asked for; else warnings, since a line a call would carry the addresses out of sight."""
+    settings = load(CoreSettings)
+    return settings.log_level if "log_level" in settings.model_fields_set else "warning"
+
+
+async def _left_open(stack: LocalStack) -> int | None:
+    """Deliveries that are not finished, or None where the store does not say so at once."""
+    store = Store(connect(stack.redis_url))
+    try:
+        async with asyncio.timeout(COUNT_TIMEOUT_S):
+            return await in_flight(store, stack.shards)
+    except (ClarionError, TimeoutError):
+        return None
+    finally:
+        await store.close()
+
+
+def _last_line(left: int | None) -> str:
+    if left is None:
+        return "Drained."
+    if left == 0:
+        return "Drained; every delivery in the store is accounted for."
+    return f"Drained; deliveries still open in the store: {left:,}. They go on when a worker is back."
+
+
+def _announce(console: Console, stack: LocalStack) -> None:
+    caught = f"{stack.page.as_uri()} (SMTP on {LOOPBACK}:{stack.smtp_port})"
+    logs = "warnings and errors here; every call with CLARION_LOG_LEVEL=info"
+    show_places(
+        console,
+        {
+            "gRPC": stack.listen,
+            "Store": f"{stack.redis_url} (its log: {stack.logs / 'redis.log'})" if stack.redis else "CLARION_REDIS_URL",
+            "Mail": caught if stack.smtp_port else "goes where CLARION_SMTP_HOST says",
+            **({} if "CLARION_LOG_LEVEL" in os.environ else {"Logs": logs}),
+        },
+    )
+    elsewhere = "" if stack.listen == DEFAULT_LISTEN else f" && export CLARION_SERVER={stack.listen}"
+    for line in (
+        "Next, in another terminal:",
+        f"  . .venv/bin/activate{elsewhere} && clarion apply examples/campaigns/order-confirmation --activate",
+        "  clarion trigger order-confirmation --to ana@example.com --context @examples/context.json --watch\n",
+    ):
+        console.print(line, soft_wrap=True, highlight=False)
+
+
+def show_places(console: Console, places: dict[str, str]) -> None:
+    """Say that it is up, and where everything is."""
+    console.print("\n[bold green]Clarion is up.[/bold green] Ctrl-C drains it.")
+    for what, where in places.items():
+        console.print(f"  [bold]{what:<5}[/bold]  {where}", soft_wrap=True)
+    console.print()

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PROGRAMS = Path(sys.executable).parent
+pytestmark = [pytest.mark.journey, pytest.mark.timeout(120)]
+
+
+@contextmanager
+def up(directory: Path, environment: dict[str, str]) -> Iterator[tuple[subprocess.Popen[str], Iterator[str]]]:
+    command = [str(PROGRAMS / "clarion-stack"), "up", "--directory", str(directory)]
+    stack = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert stack.stdout is not None
+    try:
+        yield stack, iter(stack.stdout)
+    finally:
+        stack.kill()
+        stack.wait()
+        stack.stdout.close()
+
+
+def next_line(lines: Iterator[str], pattern: str) -> re.Match[str]:
+    return next(found for line in lines if (found := re.search(pattern, line)))
+
+
+def interrupted(stack: subprocess.Popen[str], lines: Iterator[str]) -> str:
+    """What it writes from the interrupt to its end."""
+    stack.send_signal(signal.SIGINT)
+    rest = "".join(lines)
+    assert stack.wait() == 0
+    return rest
+
+
+def test_the_stack_restarts_a_killed_worker_and_drains_on_ctrl_c(tmp_path: Path, environment: dict[str, str]) -> None:
+    with up(tmp_path, environment | {"CLARION_LOG_LEVEL": "info"}) as (stack, lines):
+        worker = int(next_line(lines, r"working worker=\S+-(\d+)-")[1])
+        next_line(lines, r"Clarion is up")
+        os.kill(worker, signal.SIGKILL)
+        next_line(lines, r"^worker .*killed by SIGKILL; started again in 1 s")
+        assert int(next_line(lines, r"working worker=\S+-(\d+)-")[1]) != worker
+        rest = interrupted(stack, lines)
+    assert re.search(r"worker .*drained.*server .*drained.*Drained; every delivery", rest, re.DOTALL), rest
+    assert not (tmp_path / "redis" / "redis.sock").exists()
+
+
+def test_the_next_commands_work_and_nothing_hides_the_places(tmp_path: Path, environment: dict[str, str]) -> None:
+    with up(tmp_path, environment) as (stack, lines):
+        assert next(lines) == "\n"
+        assert next(lines) == "Clarion is up. Ctrl-C drains it.\n", "nothing is logged before"
+        page = next_line(lines, r"Mail +file://(\S+)")[1]
+        shell = [
+            next_line(lines, r"^  (\. \.venv/bin/activate && .+)")[1],
+            next_line(lines, r"^  (clarion trigger .+)")[1],
+        ]
+        for command in [" && ".join(shell).replace(".venv/bin", str(PROGRAMS))]:
+            ran = subprocess.run(
+                command, shell=True, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+            )
+            assert ran.returncode == 0, ran.stdout + ran.stderr
+        assert interrupted(stack, lines) == "\nDrained; every delivery in the store is accounted for.\n"
+    assert len(list((tmp_path / "mail").glob("*.eml"))) == 1
+    assert "ana@example.com" in Path(page).read_text(encoding="utf-8")
+    assert "Ready to accept connections" in (tmp_path / "log" / "redis.log").read_text(encoding="utf-8")
+
+
+def test_what_is_still_open_is_said_at_the_end(tmp_path: Path, environment: dict[str, str]) -> None:
+    nobody = {"CLARION_SMTP_HOST": "127.0.0.1", "CLARION_SMTP_PORT": "1"}
+    with up(tmp_path, environment | nobody) as (stack, lines):
+        address = next_line(lines, r"gRPC +(\S+)")[1]
+        clarion = [str(PROGRAMS / "clarion")]
+        for arguments in (
+            ["apply", "examples/campaigns/order-confirmation", "--activate"],
+            ["trigger", "order-confirmation", "--to", "ana@example.com", "--context", "@examples/context.json"],
+        ):
+            subprocess.run(clarion + arguments, cwd=ROOT, env=environment | {"CLARION_SERVER": address}, check=True)
+        assert "Drained; deliveries still open in the store: 1. They go on when a worker is back." in interrupted(
+            stack, lines
+        )
+
+
+def test_a_second_stack_in_the_same_place_is_refused_in_one_line(tmp_path: Path, environment: dict[str, str]) -> None:
+    with up(tmp_path, environment) as (first, lines):
+        next_line(lines, r"Clarion is up")
+        with up(tmp_path, environment) as (second, words):
+            [line] = words
+            assert second.wait() == 1
+        assert line.startswith(f"clarion-stack: Clarion is already up here (process {first.pid}): stop it with Ctrl-C")
+        interrupted(first, lines)
