@@ -82,6 +82,7 @@ class LaneWorker(Worker):
         self._blocking: Any = blocking
         self._ready = asyncio.Event()  # something may be there to start
         self._free = asyncio.Event()  # a slot is free
+        self._ended = 0  # jobs that ended since jobs were last started
         self._free.set()
 
     async def main(self) -> None:
@@ -106,12 +107,18 @@ class LaneWorker(Worker):
             await asyncio.gather(waker, return_exceptions=True)
 
     async def start_jobs(self, job_ids: list[bytes]) -> None:
-        """As arq's; gives back the slot that arq keeps where the store goes away between taking it and the start."""
+        """As arq's; gives back the slot that arq keeps where the store goes away between taking it and the start.
+
+        It may go away after arq gave the slot back, too: what is kept is what nothing that runs accounts for.
+        """
+        before, known, self._ended = self.job_counter, set(self.tasks), 0
         try:
             await super().start_jobs(job_ids)
         except (RedisError, OSError):
-            self.job_counter -= 1
-            self.sem.release()
+            running = before - self._ended + len(self.tasks.keys() - known)
+            if self.job_counter > running:
+                self.job_counter -= 1
+                self.sem.release()
             raise
 
     def drain(self) -> None:
@@ -154,4 +161,5 @@ class LaneWorker(Worker):
 
     def _release_sem_dec_counter_on_complete(self) -> None:
         super()._release_sem_dec_counter_on_complete()
+        self._ended += 1
         self._ready.set()

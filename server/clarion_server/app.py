@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import signal
 
 import grpc
@@ -18,12 +17,11 @@ from clarion.v1 import (
     trigger_service_pb2,
     trigger_service_pb2_grpc,
 )
-from clarion_core import logs
+from clarion_core import logs, tasks
 from clarion_core.content.renderer import Renderer
 from clarion_core.domain.campaign import Category
-from clarion_core.domain.errors import StoreUnavailable
-from clarion_core.settings import ServerSettings
-from clarion_core.store import promises
+from clarion_core.settings import ServerSettings, is_loopback
+from clarion_core.store import promises, waiting
 from clarion_core.store.accepting import AcceptStore
 from clarion_core.store.campaigns import CampaignStore
 from clarion_core.store.connection import connect, connect_blocking
@@ -49,7 +47,6 @@ SERVICES = tuple(
         (delivery_service_pb2, "DeliveryService"),
     )
 )
-_STORE_RETRY_S = 0.5
 
 log = logs.get(__name__)
 
@@ -87,7 +84,7 @@ class Server:
         self._spawn(self._readiness.run(), self._watches.run(), *(c.run() for c in self._committers.values()))
         self._edge.open = True
         host = self._settings.listen.rpartition(":")[0]
-        if not _is_loopback(host):
+        if not is_loopback(host):
             log.warning(
                 "open_to_the_network",
                 listen=self._settings.listen,
@@ -126,9 +123,7 @@ class Server:
         if self._server is not None:
             await self._server.stop(self._settings.drain_s)
         failed = [task.exception() for task in self._tasks if task.done() and not task.cancelled()]
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await tasks.end(self._tasks)
         await self._store.close()
         await self._blocking.close()
         if served:
@@ -163,19 +158,7 @@ class Server:
 
     async def _greet_store(self) -> None:
         """Load the functions and say what the store promises, once it is there."""
-        away = False
-        while True:
-            try:
-                found = await promises.check(self._store, self._settings.shards)
-                await self._store.load()
-                await self._watches.start()
-                await self._readiness.check()
-                break
-            except StoreUnavailable:
-                if not away:
-                    log.warning("store_away", waiting=True)
-                away = True
-                await asyncio.sleep(_STORE_RETRY_S)
+        found = await waiting.until_there(self._meet_store, self._settings.store_address)
         log.info(
             "store_found",
             server=found.server,
@@ -187,6 +170,13 @@ class Server:
         )
         for warning in found.warnings:
             log.warning("store_weak", warning=warning)
+
+    async def _meet_store(self) -> promises.Promises:
+        found = await promises.check(self._store, self._settings.shards)
+        await self._store.load()
+        await self._watches.start()
+        await self._readiness.check()
+        return found
 
     def _spawn(self, *coroutines: object) -> None:
         self._tasks += [asyncio.create_task(coroutine) for coroutine in coroutines]  # type: ignore[arg-type]
@@ -203,10 +193,3 @@ def _options(settings: ServerSettings) -> list[tuple[str, int]]:
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ]
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"

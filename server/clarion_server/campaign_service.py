@@ -56,10 +56,11 @@ class CampaignService(campaign_service_pb2_grpc.CampaignServiceServicer):
         bound = ("campaigns", workspace())
         position = read_token(request.page_token, tuple[str], *bound)
         size = page_size(request.page_size)
-        found = await self._campaigns.page(workspace(), position[0] if position else "", size)
+        found, last = await self._campaigns.page(workspace(), position[0] if position else "", size)
         shown = fitting([from_campaign(campaign) for campaign in found])
-        more = len(found) == size or len(shown) < len(found)
-        token = make_token((found[len(shown) - 1].id,), *bound) if more else ""
+        if len(shown) < len(found):
+            last = found[len(shown) - 1].id
+        token = make_token((last,), *bound) if last else ""
         return pb.ListCampaignsResponse(campaigns=shown, next_page_token=token)
 
     async def UpdateCampaign(self, request: pb.UpdateCampaignRequest, _: Context) -> pb.UpdateCampaignResponse:

@@ -69,8 +69,8 @@ class Campaigns:
         campaign = _found(slot, campaign_id)
         return campaign, await self._store.counts(campaign.key)
 
-    async def page(self, workspace: str, after_id: str, limit: int) -> list[Campaign]:
-        """Campaigns in the order of their ids, behind `after_id`."""
+    async def page(self, workspace: str, after_id: str, limit: int) -> tuple[list[Campaign], str]:
+        """Campaigns in the order of their ids, behind `after_id`; and the id to go on behind, empty at the end."""
         return await self._store.page(workspace, after_id, limit)
 
     async def create(

@@ -115,7 +115,7 @@ class Watches:
         """The trigger's events behind `after`; `HistoryTrimmed` where not all of them are there any more."""
         shard = shard_of(trigger_id) or 0
         while True:
-            entries = await self._events.between(shard, after, upto)
+            entries = await self._events.between(shard, after, upto, {trigger_id})
             if not await self._events.is_kept(shard, after):  # asked last: trimming does not wait for us
                 raise HistoryTrimmed(after)
             if not entries:
@@ -123,14 +123,13 @@ class Watches:
             for event_id, events in entries:
                 after = event_id
                 for event in events:
-                    if event.trigger == trigger_id:
-                        yield event
+                    yield event
 
     async def _read(self, shard: int) -> None:
         away = False
         while True:
             try:
-                entries = await self._events.wait(shard, self._positions[shard])
+                entries = await self._events.wait(shard, self._positions[shard], self._feeds)
                 if away:
                     self._have_all_look(shard)
                     away = False

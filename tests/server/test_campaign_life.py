@@ -10,6 +10,8 @@ from grpc import StatusCode
 
 from clarion.v1 import campaign_pb2, trigger_service_pb2
 from clarion.v1 import campaign_service_pb2 as pb
+from clarion_core.store.keys import key
+from clarion_core.store.store import Store
 from support.clarion import CAMPAIGN, Clarion, a_campaign, a_trigger
 from support.refusal import refused
 
@@ -118,3 +120,12 @@ async def test_a_campaign_made_again_counts_revisions_on(clarion: Clarion) -> No
     again = await campaign_in(clarion, "DRAFT")
     assert again.revision == before.revision + 1
     assert again.etag != before.etag
+
+
+async def test_the_repeat_of_an_action_that_was_cut_off_halfway_completes_it(clarion: Clarion, store: Store) -> None:
+    await campaign_in(clarion, "DRAFT")
+    request_id = str(uuid.uuid4())
+    await act(clarion, "Activate", request_id=request_id)
+    await store.command("DEL", key(0, "gate", "default/welcome"))  # the record was written, the gates were not
+    assert (await act(clarion, "Activate", request_id=request_id)).replayed
+    assert (await clarion.trigger()).counts.accepted == 1

@@ -139,8 +139,10 @@ async def test_a_full_store_still_gives_first_answers(own_redis: RedisServer) ->
         assert error.says == (StatusCode.RESOURCE_EXHAUSTED, "STORE_FULL")
         again = await clarion.triggers.CreateTrigger(request)
         assert (again.replayed, again.trigger) == (True, trigger)
+        await clarion.campaigns.PauseCampaign(campaigns.PauseCampaignRequest(name=CAMPAIGN))
         called_off = await clarion.triggers.CancelTrigger(pb.CancelTriggerRequest(name=trigger.name))
         assert called_off.trigger.counts.cancelled == 20
+        await clarion.campaigns.StopCampaign(campaigns.StopCampaignRequest(name=CAMPAIGN))
 
 
 async def test_while_the_store_is_away_calls_are_unavailable_and_then_all_is_well(own_redis: RedisServer) -> None:

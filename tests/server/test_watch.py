@@ -13,7 +13,9 @@ from grpc import StatusCode
 
 from clarion.v1 import delivery_pb2, trigger_pb2
 from clarion.v1 import trigger_service_pb2 as pb
+from clarion_core import tasks
 from clarion_core.domain.errors import Draining
+from clarion_core.store import connection
 from clarion_core.store.connection import connect_blocking
 from clarion_core.store.events import EventStore
 from clarion_core.store.store import Store
@@ -21,6 +23,7 @@ from clarion_core.store.triggers import StoredTrigger, TriggerStore
 from clarion_server.watch import BACKLOG, Watches
 from clarion_stack.redis import RedisServer
 from support.clarion import CAMPAIGN, Clarion
+from support.mute_proxy import MuteProxy
 from support.refusal import refusal_of, refused
 from support.smtp_sink import SmtpSink
 
@@ -244,8 +247,7 @@ class TestBehindTheWire:
         await watches.start()
         running = asyncio.create_task(watches.run())
         yield watches
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+        await tasks.end([running])
         await blocking.close()
 
     async def event(self, store: Store, trigger: Proto, number: int, state: str = "R") -> None:
@@ -329,3 +331,18 @@ class TestBehindTheWire:
 async def test_a_trigger_that_is_none_can_not_be_watched(clarion: Clarion) -> None:
     error = await refused(steps(watch(clarion, f"{CAMPAIGN}/triggers/{'0' * 27}")))
     assert error.says == (StatusCode.NOT_FOUND, "TRIGGER_NOT_FOUND")
+
+
+async def test_a_watch_goes_on_when_the_servers_connection_goes_dead_without_a_word(
+    redis_server: RedisServer, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "BLOCKING_TIMEOUT_S", 1.5)
+    async with MuteProxy(redis_server.socket) as proxy, Clarion(proxy.url) as clarion:
+        await clarion.live_campaign()
+        trigger = await clarion.trigger()
+        stream = watch(clarion, trigger.name)
+        await stream.read()
+        proxy.mute_at(b"XREAD")
+        await proxy.muted.wait()
+        await cancel(clarion, trigger)
+        assert [step.change.counts.cancelled for step in await steps(stream)] == [1]

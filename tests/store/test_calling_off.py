@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from clarion_core.domain.campaign import Action
+from clarion_core.domain.campaign import Action, AmbiguityPolicy
 from clarion_core.domain.delivery import DeliveryState, Reason
 from clarion_core.domain.trigger import TriggerState
 from clarion_core.store.batches import BatchRef, NotClaimed, Step
@@ -274,3 +274,29 @@ async def _call_off(records: Records, what: str, trigger: str) -> None:
         await records.triggers.cancel(trigger)
     else:
         await records.act(Action.STOP)
+
+
+async def test_a_stopped_campaigns_retries_are_called_off_now_and_not_when_due(records: Records) -> None:
+    await records.campaign()
+    triggers = [await records.trigger(3) for _ in range(3)]
+    worker = records.worker()
+    now_ms = (await records.get(triggers[0])).trigger.create_ms
+    for hours, ref in enumerate(await records.jobs(), start=1):
+        await deliver(worker, await records.claim(worker, ref), retry_at(now_ms + 3_600_000 * hours))
+    await records.act(Action.STOP)
+    for ref in await records.jobs():
+        assert await worker.claim(ref) is NotClaimed.EMPTY
+    assert [await records.states(trigger) for trigger in triggers] == ["CCC"] * 3
+    assert {record.due_ms for trigger in triggers for record in await records.deliveries(trigger)} == {0}
+
+
+async def test_only_what_waits_for_its_next_attempt_has_a_time_for_it(records: Records) -> None:
+    await records.campaign(ambiguity_policy=AmbiguityPolicy.AT_MOST_ONCE)
+    trigger = await records.trigger()
+    worker = records.worker()
+    now_ms = (await records.get(trigger)).trigger.create_ms
+    await deliver(worker, await records.claim(worker), retry_at(now_ms + 1))
+    assert [record.due_ms > now_ms for record in await records.deliveries(trigger)] == [True]
+    claim = await records.claim(worker)
+    await worker.advance(claim, [], wanted(claim))
+    assert [record.due_ms for record in await records.deliveries(trigger)] == [0]

@@ -12,7 +12,7 @@ from clarion_core.domain.campaign import Action, Campaign, CampaignState, Defini
 from clarion_core.domain.errors import CampaignStateError, ConcurrentChange, RequestIdReused
 from clarion_core.domain.trigger import Counts
 from clarion_core.store.campaigns import CampaignStore, RequestKey
-from clarion_core.store.keys import LIMITS, key
+from clarion_core.store.keys import CONTROL, LIMITS, key
 from clarion_core.store.store import Store
 from support.records import Records
 
@@ -110,7 +110,7 @@ async def test_a_removed_campaigns_numbers_go_on(records: Records) -> None:
     request = records.request()
     assert await records.campaigns.delete(stopped, request) is False
     assert await records.campaigns.delete(stopped, request) is True
-    assert await records.campaigns.page("default", "", 10) == []
+    assert await records.campaigns.page("default", "", 10) == ([], "")
     slot = await records.campaigns.read("default", "welcome")
     assert (slot.campaign, slot.version, slot.revision) == (None, 3, 1)
     ttls = await records.keys()
@@ -128,8 +128,20 @@ async def test_campaigns_are_listed_by_id_and_workspace(records: Records) -> Non
     for name in ("b", "c", "a"):
         await records.campaign(name)
     pages = [await records.campaigns.page("default", after, 2) for after in ("", "b", "c")]
-    assert [[campaign.id for campaign in page] for page in pages] == [["a", "b"], ["c"], []]
-    assert await records.campaigns.page("other", "", 2) == []
+    assert [([campaign.id for campaign in page], last) for page, last in pages] == [
+        (["a", "b"], "b"),
+        (["c"], ""),
+        ([], ""),
+    ]
+    assert await records.campaigns.page("other", "", 2) == ([], "")
+
+
+async def test_a_campaign_removed_while_a_page_is_read_does_not_end_the_list(records: Records) -> None:
+    for name in ("a", "b", "c"):
+        await records.campaign(name)
+    await records.store.command("HDEL", key(CONTROL, "campaign", "default/b"), "rec")  # the id was read, now it goes
+    page, last = await records.campaigns.page("default", "", 2)
+    assert ([campaign.id for campaign in page], last) == (["a"], "b")
 
 
 async def test_every_shard_has_a_gate_and_a_share_of_the_counts(records: Records, store: Store) -> None:

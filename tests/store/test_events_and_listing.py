@@ -5,7 +5,7 @@ from __future__ import annotations
 from clarion_core.domain.trigger import Counts, TriggerState
 from clarion_core.store.events import EventStore
 from clarion_core.store.keys import key
-from support.records import REFUSED, SENT, Records, deliver, results, wanted
+from support.records import EVERY, REFUSED, SENT, Records, deliver, results, wanted
 
 
 async def test_a_group_of_outcomes_is_one_entry_with_the_account_after_it(records: Records) -> None:
@@ -40,8 +40,11 @@ async def test_a_snapshot_says_where_in_the_stream_it_stands(records: Records) -
     await deliver(worker, await records.claim(worker))
     stored = await records.get(trigger)
     assert stored.event_id == await events.last_id(0)
-    assert await events.between(0, stored.event_id, "+") == []
-    assert [event_id for event_id, _ in await events.wait(0, "0-0")] == [stored.event_id]
+    assert await events.between(0, stored.event_id, "+", EVERY) == []
+    assert [event_id for event_id, _ in await events.wait(0, "0-0", EVERY)] == [stored.event_id]
+    ((_, ours),) = await events.between(0, "0-0", "+", {trigger})
+    assert {event.trigger for event in ours} == {trigger}
+    assert await events.between(0, "0-0", "+", {"another"}) == [(stored.event_id, [])]
 
 
 async def test_a_place_before_the_first_kept_entry_is_told(records: Records) -> None:
@@ -56,6 +59,7 @@ async def test_a_place_before_the_first_kept_entry_is_told(records: Records) -> 
         places.append(await events.last_id(0))
     await records.store.command("XDEL", key(0, "events"), places[0])
     assert [await events.is_kept(0, place) for place in places] == [False, True, True]
+    assert not await events.is_kept(0, "0-0")
 
 
 async def test_triggers_are_listed_the_newest_first_and_in_pages_that_do_not_overlap(records: Records) -> None:

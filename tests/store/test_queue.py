@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from arq import worker as worker_module
 from arq.connections import ArqRedis
 from arq.worker import Worker
+from redis.asyncio.connection import UnixDomainSocketConnection
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from clarion_core import queue
 from clarion_core.queue import LaneWorker, deserialize, job_function, serialize
@@ -225,3 +229,43 @@ async def test_a_worker_outlives_a_restart_of_the_store(tmp_path_factory: pytest
                 await records.trigger()
                 await runs.wait_for(lambda runs, count=2 * restarts: len(set(runs.jobs)) == count)  # type: ignore[misc]
         await store.close()
+
+
+async def test_new_work_does_not_wait_for_a_workers_clock_that_is_behind(
+    store: Store, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "timestamp_ms", lambda: time.time_ns() // 1_000_000 - 30_000)
+    records, runs = Records(store), Runs()
+    await records.campaign()
+    async with lane(redis_server.url, runs):
+        await records.trigger()
+        await runs.wait_for(lambda runs: len(runs.jobs) == 1)
+
+
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # redis-py's pipeline, cut off in its end
+async def test_a_store_that_stalls_while_a_job_is_let_go_costs_no_slot(
+    store: Store, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """arq has given the slot back by then, and redis-py's time-out is no connection error."""
+    records, runs, stalled = Records(store), Runs(), asyncio.Event()
+    await records.campaign()
+    await records.trigger()
+    ((name, *_), *_) = [await store.command("ZRANGE", key(0, "queue", LANE), 0, -1)]
+    await store.command("SET", b"arq:in-progress:" + name, 1, "PX", 60_000)  # somebody else runs it
+    send = UnixDomainSocketConnection.send_command
+
+    async def send_or_stall(self: Any, *command: Any, **options: Any) -> None:
+        if command[0] == "UNWATCH" and not stalled.is_set():
+            stalled.set()
+            await self.disconnect(nowait=True)
+            raise RedisTimeoutError("stalled")
+        await send(self, *command, **options)
+
+    monkeypatch.setattr(UnixDomainSocketConnection, "send_command", send_or_stall)
+    async with lane(redis_server.url, runs, jobs=1) as worker:
+        await stalled.wait()
+        await store.command("DEL", b"arq:in-progress:" + name)
+        await runs.wait_for(lambda runs: len(runs.jobs) == 1)
+        assert worker.job_counter == 1

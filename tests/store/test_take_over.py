@@ -305,3 +305,19 @@ async def _store_was_away(records: Records) -> None:
     """The last sign of life is as old as an outage longer than half a lease leaves it."""
     beat = int(await records.store.command("GET", key(0, "beat")))
     await records.store.command("SET", key(0, "beat"), beat - LEASE_MS)
+
+
+async def test_a_late_worker_is_not_believed_about_an_attempt_that_was_not_its_own(records: Records) -> None:
+    await records.campaign()
+    trigger = await records.trigger()
+    first = await records.claim(records.worker("w1"))
+    await records.worker("w1").advance(first, [], wanted(first))
+    await die(records, first)  # the message may have left
+    late = await records.claim(records.worker("w2"))
+    await die(records, late)  # before it opened anything
+    (attempt,) = wanted(first)
+    failed = Conclusion(state=DeliveryState.FAILED, reason=Reason.RENDER_FAILED)
+    said = [replace(result, opened=False) for result in results([attempt], failed)]
+    assert (await records.worker("w2").advance(late, said, finish=True)).step is Step.FENCED
+    (record,) = await records.deliveries(trigger)
+    assert (record.state, record.attempts, record.ambiguous_attempts) == (DeliveryState.QUEUED, 1, 1)

@@ -7,11 +7,14 @@ import time
 
 import pytest
 
-from clarion_core.store.batches import BatchRef
+from clarion_core.store.batches import BatchRef, BatchStore
+from clarion_core.store.connection import connect
 from clarion_core.store.keys import key
 from clarion_core.store.store import Store
+from clarion_stack.redis import RedisServer
 from clarion_workers.leases import Lease, Leases
-from support.records import LEASE_MS, Records, until
+from support.mute_proxy import MuteProxy
+from support.records import LEASE_MS, RETENTION_S, Records, until
 
 LEASE_S = 60.0
 REF = BatchRef(shard=0, id="b.0", epoch=1)
@@ -76,3 +79,29 @@ async def test_a_batch_is_let_go_however_its_work_ends(records: Records) -> None
             raise ValueError("broken")
     async with leases.hold(REF, time.monotonic()) as lease:
         assert lease.is_safe
+
+
+async def test_a_connection_that_goes_dead_without_a_word_does_not_cost_the_lease(
+    records: Records, redis_server: RedisServer
+) -> None:
+    await records.campaign()
+    await records.trigger()
+    async with MuteProxy(redis_server.socket) as proxy:
+        redis = connect(proxy.url)
+        worker = BatchStore(Store(redis), worker="w1", lease_ms=2_000, retention_s=RETENTION_S)
+        claim = await records.claim(worker)
+        leases, asked_at = Leases(worker, 1, 2.0), time.monotonic()
+        proxy.mute_at(b"renew_")
+        async with leases.hold(claim.ref, asked_at) as lease:
+            keeping = asyncio.create_task(leases.keep())
+            await proxy.muted.wait()
+
+            async def has_renewed() -> bool:
+                return time.monotonic() > asked_at + 1.8 and lease.is_safe
+
+            await until(has_renewed)  # the first renewal alone would be too old by now
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
+            assert not lease.lost
+        await worker.advance(claim, [], finish=True)
+        await redis.aclose()

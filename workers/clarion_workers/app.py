@@ -7,15 +7,13 @@ import os
 import secrets
 import signal
 import socket
-from collections.abc import Iterable
 
-from clarion_core import logs
+from clarion_core import logs, tasks
 from clarion_core.content.renderer import Renderer
 from clarion_core.domain.campaign import Category
-from clarion_core.domain.errors import StoreUnavailable
 from clarion_core.queue import LaneWorker
 from clarion_core.settings import WorkerSettings
-from clarion_core.store import promises
+from clarion_core.store import promises, waiting
 from clarion_core.store.batches import BatchStore
 from clarion_core.store.campaigns import CampaignStore
 from clarion_core.store.connection import connect, connect_blocking
@@ -31,8 +29,6 @@ from clarion_workers.sweep import Sweeper
 from clarion_workers.windows import Windows
 
 LANES = tuple(category.value for category in Category)
-_STORE_RETRY_S = 0.5
-_CANCEL_AGAIN_S = 0.2
 
 log = logs.get(__name__)
 
@@ -114,7 +110,7 @@ class PostRoom:
             return
         failed = [task.exception() for task in self._tasks if task.done() and not task.cancelled()]
         await self._drain()
-        await _end(self._tasks)
+        await tasks.end(self._tasks)
         await self._email.close()
         await self._store.close()
         await self._blocking.aclose()
@@ -124,20 +120,15 @@ class PostRoom:
 
     async def _greet_store(self) -> None:
         """Wait for the store, load the functions, say what it promises."""
-        away = False
-        while True:
-            try:
-                found = await promises.check(self._store, self._settings.shards)
-                await self._store.load()
-                break
-            except StoreUnavailable:
-                if not away:
-                    log.warning("store_away", waiting=True)
-                away = True
-                await asyncio.sleep(_STORE_RETRY_S)
+        found = await waiting.until_there(self._meet_store, self._settings.store_address)
         log.info("store_found", server=found.server, version=found.version, appendfsync=found.appendfsync)
         for warning in found.warnings:
             log.warning("store_weak", warning=warning)
+
+    async def _meet_store(self) -> promises.Promises:
+        found = await promises.check(self._store, self._settings.shards)
+        await self._store.load()
+        return found
 
     async def _drain(self) -> None:
         """Start nothing new, finish the windows in flight, hand the rest back; cut off what takes too long."""
@@ -155,12 +146,3 @@ class PostRoom:
                     job.cancel()
                 await asyncio.wait(late, timeout=self._settings.lease_s)
         log.info("drained", worker=self.name)
-
-
-async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
-    """Cancel until they have ended: Python 3.11 loses a cancellation that meets the end of a `wait_for`."""
-    pending = {task for task in tasks if not task.done()}
-    while pending:
-        for task in pending:
-            task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=_CANCEL_AGAIN_S)

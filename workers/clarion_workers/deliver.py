@@ -130,7 +130,7 @@ class _Run:
             if isinstance(item, Ready):
                 ready.append(item)
             else:
-                self._note(item.delivery, item.conclusion, item.delivery.record.attempts + opened)
+                self._note(item.delivery, item.conclusion, item.delivery.record.attempts + opened, opened=bool(opened))
         return ready
 
     async def _window(self, window: Sequence[Ready]) -> bool:
@@ -180,11 +180,17 @@ class _Run:
             self._note(item.delivery, conclusion, attempts)
         self._open.clear()
 
-    def _note(self, delivery: StoredDelivery, conclusion: Conclusion, attempts: int) -> None:
+    def _note(self, delivery: StoredDelivery, conclusion: Conclusion, attempts: int, *, opened: bool = True) -> None:
         self._open.pop(delivery.id, None)
         self._tally[conclusion.state.name.lower()] += 1
         self._results.append(
-            Result(delivery_id=delivery.id, trigger_id=delivery.trigger_id, attempts=attempts, conclusion=conclusion)
+            Result(
+                delivery_id=delivery.id,
+                trigger_id=delivery.trigger_id,
+                attempts=attempts,
+                conclusion=conclusion,
+                opened=opened,
+            )
         )
         if conclusion.reason:
             log.info(

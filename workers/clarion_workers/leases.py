@@ -53,11 +53,20 @@ class Leases:
     async def keep(self) -> None:
         """Renew until cancelled; also with nothing in hand, so that the store knows somebody is there."""
         while True:
-            for shard in range(self._shards):
-                await self._renew(shard)
+            await asyncio.gather(*(self._renew(shard) for shard in range(self._shards)))
             await asyncio.sleep(self._lease_s / 3)
 
     async def _renew(self, shard: int) -> None:
+        """Renew, twice if need be: a connection that died without a word must not cost the lease."""
+        for _ in range(2):
+            try:
+                async with asyncio.timeout(self._lease_s / 4):
+                    await self._renew_once(shard)
+                return
+            except TimeoutError:
+                log.warning("renewal_failed", shard=shard, reason="no answer")
+
+    async def _renew_once(self, shard: int) -> None:
         held = {ref.id: lease for ref, lease in self._held.items() if ref.shard == shard}
         asked_at = time.monotonic()
         try:

@@ -47,7 +47,7 @@ class Sweeper:
             if await self._upkeep.take_turn(shard, self._every_s):
                 await self._repair(shard)
                 await self._recount(shard)
-                await self._upkeep.trim_events(shard)
+                await self._trim(shard)
         async for campaign in self._campaigns.repair_gates():
             log.warning("gates_repaired", campaign=campaign)
 
@@ -58,6 +58,12 @@ class Sweeper:
             looked, repaired = await self._batches.sweep(shard, AT_ONCE)
             for batch, done in repaired:
                 log.warning("batch_repaired", batch=batch, done=done)
+
+    async def _trim(self, shard: int) -> None:
+        await self._upkeep.trim_events(shard)
+        deadline = time.monotonic() + self._every_s
+        while await self._upkeep.trim_index(shard) and time.monotonic() < deadline:
+            continue
 
     async def _recount(self, shard: int) -> None:
         for trigger in await self._upkeep.next_triggers(shard):

@@ -62,12 +62,16 @@ class Step(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """A delivery and what became of its attempt; `attempts` counts that attempt."""
+    """A delivery and what became of its attempt; `attempts` counts that attempt.
+
+    `opened`: this claim opened it, so that its end is known here and nowhere else.
+    """
 
     delivery_id: str
     trigger_id: str
     attempts: int
     conclusion: Conclusion
+    opened: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,4 +182,5 @@ def _result_row(result: Result) -> tuple[Any, ...]:
         end.detail,
         end.due_ms,
         end.ambiguous,
+        result.opened,
     )

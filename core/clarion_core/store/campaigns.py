@@ -14,6 +14,7 @@ from clarion_core.store.records import decode_campaign, decode_definition, encod
 from clarion_core.store.store import Store
 
 UNPARK_AT_ONCE = 100
+HURRY_AT_ONCE = 200
 COUNT_FIELDS = ("acc", "fly", "S", "F", "P", "E", "C", "A")
 
 
@@ -107,21 +108,29 @@ class CampaignStore:
         return False
 
     async def answered(self, workspace: str, request: RequestKey, name: str) -> bytes | None:
-        """The answer that a request id got before, empty for a removal; None where it is new."""
+        """The answer that a request id got before, empty for a removal; None where it is new.
+
+        The first call may have been cut off between the record and the gates: they know of it after this.
+        """
         answer = await self._store.call(
             "request_seen", CONTROL, b"", request=f"{workspace}:{request.id}", fingerprint=request.fingerprint
         )
-        return _verdict(answer, name, request) if answer else None
+        if not answer:
+            return None
+        earlier = _verdict(answer, name, request)
+        await self._repair(campaign_key(workspace, name.rpartition("/")[2]))
+        return earlier
 
-    async def page(self, workspace: str, after: str, limit: int) -> list[Campaign]:
-        """Campaigns in the order of their ids, those behind `after`."""
+    async def page(self, workspace: str, after: str, limit: int) -> tuple[list[Campaign], str]:
+        """Campaigns in the order of their ids, those behind `after`; and what to go on behind, empty at the end."""
         low = f"({after}" if after else "-"
         index = keys.key(CONTROL, "campaigns", workspace)
         ids = await self._store.command("ZRANGEBYLEX", index, low, "+", "LIMIT", 0, limit)
         records = await self._store.commands(
             [("HGET", keys.key(CONTROL, "campaign", campaign_key(workspace, i.decode())), "rec") for i in ids]
         )
-        return [decode_campaign(record) for record in records if record]
+        last = ids[-1].decode() if len(ids) == limit else ""
+        return [decode_campaign(record) for record in records if record], last  # one may be removed meanwhile
 
     async def counts(self, key: str) -> Counts:
         """The account of a campaign, summed over the shards."""
@@ -139,13 +148,17 @@ class CampaignStore:
         """Set the gates of every campaign whose last change may not have reached them; their keys."""
         for raw in await self._store.command("SRANDMEMBER", keys.key(CONTROL, "dirty"), 100):
             key, _, changed = raw.decode().partition(" ")
-            record, version, revision = await self._store.command(
-                "HMGET", keys.key(CONTROL, "campaign", key), "rec", "ver", "rev"
-            )
-            state = decode_campaign(record).state if record else CampaignState.STOPPED
-            await self._set_gates(key, int(version or 0), state, int(revision or 0), gone=not record)
+            await self._repair(key)
             await self._settled(key, int(changed))
             yield key
+
+    async def _repair(self, key: str) -> None:
+        """Set a campaign's gates to what its record says."""
+        record, version, revision = await self._store.command(
+            "HMGET", keys.key(CONTROL, "campaign", key), "rec", "ver", "rev"
+        )
+        state = decode_campaign(record).state if record else CampaignState.STOPPED
+        await self._set_gates(key, int(version or 0), state, int(revision or 0), gone=not record)
 
     async def _set_gates(
         self, key: str, version: int, state: CampaignState, revision: int, *, gone: bool = False
@@ -162,6 +175,14 @@ class CampaignStore:
             )
             while await self._store.call("unpark", shard, campaign=key, limit=UNPARK_AT_ONCE) == UNPARK_AT_ONCE:
                 continue
+            if state is CampaignState.STOPPED:
+                await self._hurry(shard, key)
+
+    async def _hurry(self, shard: int, key: str) -> None:
+        """What waits for its next attempt is called off now, not when it would have been due."""
+        cursor = await self._store.call("hurry", shard, campaign=key, cursor=0, count=HURRY_AT_ONCE)
+        while cursor:
+            cursor = await self._store.call("hurry", shard, campaign=key, cursor=cursor, count=HURRY_AT_ONCE)
 
     async def _settled(self, key: str, version: int) -> None:
         """All gates know of this change; a later one has a mark of its own."""

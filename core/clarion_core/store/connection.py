@@ -11,6 +11,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 CONNECT_TIMEOUT_S = 2.0
 REPLY_TIMEOUT_S = 10.0  # a disk that makes appendfsync wait longer is taken for a store that does not answer
+BLOCKING_TIMEOUT_S = 5.0
 _TRIES, _BACKOFF_S, _BACKOFF_MAX_S = 2, 0.02, 0.2
 
 
@@ -27,8 +28,16 @@ def connect(url: str) -> Redis:
 
 
 def connect_blocking(url: str) -> Redis:
-    """A client for commands that wait at the server, each with a bound of its own; no retries."""
-    client = Redis.from_url(url, socket_connect_timeout=CONNECT_TIMEOUT_S, retry=Retry(ExponentialBackoff(), 0))
+    """A client for commands that wait at the server, for a second at most; no retries.
+
+    A connection that died without a word is noticed by the answer that does not come.
+    """
+    client = Redis.from_url(
+        url,
+        socket_connect_timeout=CONNECT_TIMEOUT_S,
+        socket_timeout=BLOCKING_TIMEOUT_S,
+        retry=Retry(ExponentialBackoff(), 0),
+    )
     return cast("Redis", client)
 
 

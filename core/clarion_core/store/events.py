@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container
+
+from redis.exceptions import ResponseError
 
 from clarion_core.domain.trigger import DeliveryMove, TriggerEvent, TriggerState
 from clarion_core.store import keys
@@ -11,6 +13,7 @@ from clarion_core.store.store import Store
 
 READ_AT_ONCE = 200
 BLOCK_MS = 1_000
+NOTHING = "0-0"  # before the first entry
 
 
 class EventStore:
@@ -20,28 +23,41 @@ class EventStore:
         self._store, self._blocking = store, blocking
 
     async def last_id(self, shard: int) -> str:
-        """The newest entry's id, `0-0` where there is none."""
+        """The newest entry's id, NOTHING where there is none."""
         entries = await self._store.command("XREVRANGE", keys.key(shard, "events"), "+", "-", "COUNT", 1)
-        return entries[0][0].decode() if entries else "0-0"
+        return entries[0][0].decode() if entries else NOTHING
 
     async def is_kept(self, shard: int, event_id: str) -> bool:
         """Whether everything behind this entry is still there to be read."""
-        first = await self._store.command("XRANGE", keys.key(shard, "events"), "-", "+", "COUNT", 1)
-        return event_id == "0-0" or (bool(first) and order(event_id) >= order(first[0][0].decode()))
+        stream = keys.key(shard, "events")
+        if event_id == NOTHING:
+            return await self._is_whole(stream)
+        first = await self._store.command("XRANGE", stream, "-", "+", "COUNT", 1)
+        return bool(first) and order(event_id) >= order(first[0][0].decode())
 
-    async def wait(self, shard: int, after: str) -> list[tuple[str, list[TriggerEvent]]]:
-        """Entries behind `after`, at most 200; waits up to a second for the first."""
+    async def _is_whole(self, stream: str) -> bool:
+        """Whether nothing was ever trimmed."""
+        try:
+            info = await self._store.command("XINFO STREAM", stream)
+        except ResponseError:  # there is no stream yet
+            return True
+        return bool(info["entries-added"] == info["length"])
+
+    async def wait(self, shard: int, after: str, wanted: Container[str]) -> list[tuple[str, list[TriggerEvent]]]:
+        """Entries behind `after`, at most 200, with the events of wanted triggers; waits a second for the first."""
         stream = keys.key(shard, "events")
         answer = await self._blocking.command(
             "XREAD", "COUNT", READ_AT_ONCE, "BLOCK", BLOCK_MS, "STREAMS", stream, after
         )
-        return [_entry(row) for _, rows in answer for row in rows]
+        return [_entry(row, wanted) for _, rows in answer for row in rows]
 
-    async def between(self, shard: int, after: str, upto: str) -> list[tuple[str, list[TriggerEvent]]]:
-        """Entries behind `after` up to and with `upto`, at most 200."""
+    async def between(
+        self, shard: int, after: str, upto: str, wanted: Container[str]
+    ) -> list[tuple[str, list[TriggerEvent]]]:
+        """Entries behind `after` up to and with `upto`, at most 200, with the events of wanted triggers."""
         stream = keys.key(shard, "events")
         rows = await self._store.command("XRANGE", stream, f"({after}", upto, "COUNT", READ_AT_ONCE)
-        return [_entry(row) for row in rows]
+        return [_entry(row, wanted) for row in rows]
 
 
 def order(event_id: str) -> tuple[int, int]:
@@ -50,23 +66,23 @@ def order(event_id: str) -> tuple[int, int]:
     return int(ms), int(sequence)
 
 
-def _entry(row: tuple[bytes, dict[bytes, bytes]]) -> tuple[str, list[TriggerEvent]]:
+def _entry(row: tuple[bytes, dict[bytes, bytes]], wanted: Container[str]) -> tuple[str, list[TriggerEvent]]:
     event_id = row[0].decode()
-    return event_id, list(_events(event_id, row[1]))
+    named = [(name.decode(), text) for name, text in row[1].items()]
+    return event_id, [_event(event_id, trigger, text.decode()) for trigger, text in named if trigger in wanted]
 
 
-def _events(event_id: str, fields: dict[bytes, bytes]) -> Iterator[TriggerEvent]:
-    for trigger, text in fields.items():
-        state, time_ms, counts, base, moves = text.decode().split(";", 4)
-        yield TriggerEvent(
-            id=event_id,
-            trigger=trigger.decode(),
-            state=TriggerState(state),
-            time_ms=int(time_ms),
-            counts=counts_of([value.encode() for value in counts.split(",")]),
-            base=base,
-            moves=tuple(_move(move) for move in moves.split(" ")),
-        )
+def _event(event_id: str, trigger: str, text: str) -> TriggerEvent:
+    state, time_ms, counts, base, moves = text.split(";", 4)
+    return TriggerEvent(
+        id=event_id,
+        trigger=trigger,
+        state=TriggerState(state),
+        time_ms=int(time_ms),
+        counts=counts_of([value.encode() for value in counts.split(",")]),
+        base=base,
+        moves=tuple(_move(move) for move in moves.split(" ")),
+    )
 
 
 def _move(text: str) -> DeliveryMove:

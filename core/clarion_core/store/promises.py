@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 from redis.exceptions import ResponseError
@@ -12,6 +13,7 @@ from clarion_core.store.keys import CONTROL
 from clarion_core.store.store import Store
 
 FLOOR = {"redis": (7, 0), "valkey": (7, 2)}
+CLOCKS_AGREE_S = 1.0
 FORMAT = 1  # of the records; another one is refused
 
 
@@ -49,7 +51,7 @@ async def check(store: Store, shards: int) -> Promises:
         appendfsync=config.get("appendfsync", "unknown"),
         eviction=config.get("maxmemory-policy", str(info.get("maxmemory_policy", "unknown"))),
         maxmemory=int(info.get("maxmemory", 0)),
-        warnings=tuple(_warnings(config, info)),
+        warnings=(*_warnings(config, info), *await _clock_warnings(store)),
     )
 
 
@@ -90,6 +92,17 @@ def _warnings(config: dict[str, str], info: dict[str, object]) -> list[str]:
     if not int(str(info.get("maxmemory", 0))):
         found.append("maxmemory is not set: a full machine ends the store instead of refusing triggers")
     return found
+
+
+async def _clock_warnings(store: Store) -> list[str]:
+    """Retries are due by the store's clock, and taken from the queue by the worker's."""
+    asked = time.time()
+    seconds, micros = await store.command("TIME")
+    ahead_s = (asked + time.time()) / 2 - seconds - micros / 1e6
+    if abs(ahead_s) < CLOCKS_AGREE_S:
+        return []
+    side = "ahead of" if ahead_s > 0 else "behind"
+    return [f"this machine's clock is {abs(ahead_s):.1f} s {side} the store's: retries start by that much wrongly"]
 
 
 async def _agree_on_shards(store: Store, shards: int) -> None:

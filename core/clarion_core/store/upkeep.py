@@ -12,6 +12,7 @@ from clarion_core.store.store import Store
 EVENTS_KEPT_MS = 3_600_000
 TRIGGERS_AT_ONCE = 20
 SCAN_AT_ONCE = 200
+TRIM_AT_ONCE = 500
 
 
 class Upkeep:
@@ -37,8 +38,13 @@ class Upkeep:
         before_ms = time.time_ns() // 1_000_000 - EVENTS_KEPT_MS
         await self._store.command("XTRIM", keys.key(shard, "events"), "MINID", "~", before_ms)
 
+    async def trim_index(self, shard: int) -> bool:
+        """Take triggers whose lifetime is over out of their campaign's index, a few; True where there may be more."""
+        gone: int = await self._store.call("trim", shard, limit=TRIM_AT_ONCE)
+        return gone == TRIM_AT_ONCE
+
     async def next_triggers(self, shard: int) -> list[str]:
-        """The next few triggers of a walk through all of them; index entries of those gone are dropped on the way."""
+        """The next few triggers of a walk through all of them."""
         if not self._ahead.get(shard):
             self._ahead[shard] = await self._scan(shard)
         ahead = self._ahead[shard]
@@ -46,19 +52,10 @@ class Upkeep:
         return ahead[:TRIGGERS_AT_ONCE]
 
     async def _scan(self, shard: int) -> list[str]:
-        prefix, index = keys.key(shard, "trigger"), keys.key(shard, "index")
+        prefix = keys.key(shard, "trigger")
         cursor, names = await self._store.command("SCAN", self._cursors.get(shard, 0), "COUNT", SCAN_AT_ONCE)
         self._cursors[shard] = int(cursor)
         found = [name.decode() for name in names]
-        for name in found:
-            if name.startswith(index):
-                await self._store.call(
-                    "trim",
-                    shard,
-                    campaign=name[len(index) :],
-                    limit=SCAN_AT_ONCE,
-                    before_ms=time.time_ns() // 1_000_000,
-                )
         return [name[len(prefix) :] for name in found if name.startswith(prefix)]
 
     async def recount(self, shard: int, trigger: str) -> tuple[Counts | None, Counts | None]:

@@ -203,15 +203,15 @@ local function claim(_, args)
   return {'CLAIMED', b.c, tonumber(b.rev), b.crash, now, rows, segments, heads}
 end
 
--- A worker that lost its batch knows how an attempt ended that we had to call ambiguous: believe it where the
--- delivery was not sent again since.
+-- A worker that lost its batch knows how an attempt of its own ended that we had to call ambiguous: believe it where
+-- the delivery was not sent again since.
 local function resolve(ch, results)
   for _, result in ipairs(results) do
-    local ref, trigger, state, attempts = result[1], result[2], result[3], result[4]
+    local ref, trigger, state, attempts, opened = result[1], result[2], result[3], result[4], result[9]
     local page, index = locate(ref)
     local rec = parse(redis.call('HGET', key(ch.shard, 'ledger', page), index))
     local unsure = rec.reason == 'HANDOVER_UNKNOWN' and (rec.state == 'A' or rec.state == 'Q')
-    if unsure and rec.attempts == attempts and (state == 'S' or state == 'F') then
+    if opened and unsure and rec.attempts == attempts and (state == 'S' or state == 'F') then
       local from = rec.state
       rec.state, rec.reason, rec.detail, rec.batch = state, result[5], result[6], ''
       rec.ambiguous = math.max(0, rec.ambiguous - 1)
@@ -229,7 +229,7 @@ local function record(ch, b, result, off)
     return false
   end
   local from = rec.state
-  rec.state, rec.reason, rec.detail, rec.due = state, reason, detail, 0
+  rec.state, rec.reason, rec.detail = state, reason, detail
   if state == 'Q' then
     rec.attempts = rec.attempts - 1  -- opened, and certainly not handed over
   end
@@ -269,7 +269,7 @@ local function open(ch, b, wanted, recorded, off)
       rec.state, rec.reason, rec.detail, rec.batch = 'C', called_off, '', ''
       move(ch, trigger, ref, from, rec)
     elseif ours and (again or rec.attempts + 1 == attempt) then
-      rec.state, rec.attempts, rec.time = 'G', attempt, ch.now
+      rec.state, rec.attempts, rec.time, rec.due = 'G', attempt, ch.now, 0
       put(ch, page, index, rec)
       allowed[i] = 1
     end
@@ -278,7 +278,7 @@ local function open(ch, b, wanted, recorded, off)
 end
 
 -- request: shard, campaign, batch, epoch, lease_ms, retention_s, results {ref, trigger, state, attempts, reason, detail,
---   due, ambiguous}, open {ref, trigger, attempt}, solo, finish
+--   due, ambiguous, opened by this claim}, open {ref, trigger, attempt}, solo, finish
 -- answer: {OPENED, now, allowed} or {FENCED|PAUSED|CLOSED|HANDED_BACK}
 local function advance(_, args)
   local r = cmsgpack.unpack(args[1])

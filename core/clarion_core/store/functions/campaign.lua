@@ -94,6 +94,21 @@ local function gate(_, args)
   return 1
 end
 
+-- Give out at once what waits for its next attempt, so that a stopped campaign's deliveries are called off now.
+-- request: shard, campaign, cursor, count; answer: the next cursor, 0 at the end
+local function hurry(_, args)
+  local r = cmsgpack.unpack(args[1])
+  local now = now_ms()
+  local found = redis.call('ZSCAN', key(r.shard, 'open'), r.cursor, 'MATCH', 'r:' .. r.campaign .. ':*', 'COUNT', r.count)
+  for i = 1, #found[2], 2 do
+    local b = batch_of(r.shard, found[2][i])
+    if b and b.u == 0 and not b.k then
+      hand_out(r.shard, b, now, now)
+    end
+  end
+  return tonumber(found[1])
+end
+
 -- Give out what was parked, unless the campaign is paused. request: shard, campaign, limit; answer: how many
 local function unpark(_, args)
   local r = cmsgpack.unpack(args[1])

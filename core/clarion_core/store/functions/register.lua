@@ -1,5 +1,6 @@
 -- The names under which the functions are called; the library's hash is part of each, so that old and new processes
--- run together. All but those that take on new work may run when memory is short: they set it free.
+-- run together. All but those that take on new work may run when memory is short: they set it free, or
+-- stop what takes it.
 
 local function register(name, callback, flag)
   redis.register_function{function_name = name .. '_' .. HASH, callback = callback, flags = {flag}}
@@ -7,13 +8,14 @@ end
 
 register('stage', stage)
 register('accept', accept)
-register('campaign_put', campaign_put)
+register('campaign_put', campaign_put, 'allow-oom')
 register('advance', advance, 'allow-oom')
 register('campaign_delete', campaign_delete, 'allow-oom')
 register('cancel', cancel, 'allow-oom')
 register('claim', claim, 'allow-oom')
 register('deliveries', deliveries, 'allow-oom')
 register('gate', gate, 'allow-oom')
+register('hurry', hurry, 'allow-oom')
 register('recount', recount, 'allow-oom')
 register('renew', renew, 'allow-oom')
 register('request_seen', request_seen, 'allow-oom')

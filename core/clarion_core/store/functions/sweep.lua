@@ -65,17 +65,18 @@ local function recount(_, args)
   return answer
 end
 
--- Forget index entries whose trigger is gone, and events nobody can still want.
--- request: shard, campaign, limit, before_ms; answer: how many entries went
+-- Take triggers whose lifetime is over out of their campaign's index. request: shard, limit; answer: how many
 local function trim(_, args)
   local r = cmsgpack.unpack(args[1])
-  local gone = 0
-  local name = key(r.shard, 'index', r.campaign)
-  for _, trigger in ipairs(redis.call('ZRANGEBYSCORE', name, '-inf', r.before_ms, 'LIMIT', 0, r.limit)) do
-    if redis.call('EXISTS', key(r.shard, 'trigger', trigger)) == 0 then
-      redis.call('ZREM', name, trigger)
-      gone = gone + 1
+  local name, now, gone = key(r.shard, 'ended'), now_ms(), 0
+  while gone < r.limit do
+    local over, campaign, trigger = string.match(redis.call('LINDEX', name, 0) or '', '^(%d+) (%S+) (%S+)$')
+    if not over or tonumber(over) > now then
+      break
     end
+    redis.call('LPOP', name)
+    redis.call('ZREM', key(r.shard, 'index', campaign), trigger)
+    gone = gone + 1
   end
   return gone
 end

@@ -67,7 +67,7 @@ local function cancel(_, args)
         local rec = parse(ledger[tostring(index)])
         if segment.trigger == r.trigger and (rec.state == 'Q' or rec.state == 'R') then
           local from = rec.state
-          rec.state, rec.reason, rec.detail, rec.batch, rec.due = 'C', 'TRIGGER_CANCELLED', '', '', 0
+          rec.state, rec.reason, rec.detail, rec.batch = 'C', 'TRIGGER_CANCELLED', '', ''
           move(ch, r.trigger, ref_of(page, index), from, rec)
         end
       end

@@ -76,6 +76,13 @@ class Desk(Protocol):
         """The session sends no content of this message: another connection takes it, and the item is unwanted."""
         ...
 
+    @property
+    def is_slow(self) -> bool:
+        """Whether the server answers dots late: then an envelope behind one would be withdrawn, and its connection
+        lost with it, message after message.
+        """
+        ...
+
     def idle(self, session: Session) -> None:
         """The session has nothing to do until `work` is called."""
         ...
@@ -231,7 +238,7 @@ class Session:
         self._doubt, self._next = self._next, None
         self._fresh = False
         self._await(Step.DOT)
-        if self._offers.pipelining:
+        if self._offers.pipelining and not self._desk.is_slow:
             self._offer(content + _DOT)
         else:
             self.wire.write(content + _DOT)

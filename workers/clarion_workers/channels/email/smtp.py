@@ -21,6 +21,7 @@ from clarion_workers.channels.email.replies import Offers
 from clarion_workers.channels.email.session import Item, Session, unsupported
 
 _QUIT_S = 2.0  # what a polite end may take
+_SLOW_S = 60.0  # a server that let messages wait is taken for slow for so long
 _GROW_AGAIN_S = 30.0  # a server that takes no more connections is not asked for one sooner
 
 
@@ -61,7 +62,7 @@ class EmailChannel:
         self._sessions: set[Session] = set()
         self._idle: list[Session] = []  # the last one used first, so that the others get old
         self._opening: set[asyncio.Task[None]] = set()
-        self._grow_at = 0.0
+        self._grow_at = self._slow_until = 0.0
         self._watch: asyncio.TimerHandle | None = None
         self._closed = False
         self._troubled = False  # logged once, until a connection opens again
@@ -141,8 +142,14 @@ class EmailChannel:
         """Put the message first in line again, as if it had never left it."""
         assert isinstance(item, _Item)
         item.withdrawn = True
+        self._slow_until = asyncio.get_running_loop().time() + _SLOW_S
         self._waiting.appendleft(_Item(item.call, item.index, item.message))
         self._staff()
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether a dot was answered late a moment ago."""
+        return asyncio.get_running_loop().time() < self._slow_until
 
     def idle(self, session: Session) -> None:
         """Keep the session for the next message."""

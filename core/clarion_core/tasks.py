@@ -1,0 +1,21 @@
+"""Ending tasks for certain."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+_CANCEL_AGAIN_S = 0.2
+
+
+async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel until they have ended. What they raise is not raised.
+
+    Once is not enough: in Python 3.11 `wait_for`, which redis-py uses, loses a cancellation that meets the end of
+    what it waits for.
+    """
+    pending = {task for task in tasks if not task.done()}
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=_CANCEL_AGAIN_S)
