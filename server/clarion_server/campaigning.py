@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -88,7 +89,7 @@ class Campaigns:
         self, workspace: str, campaign_id: str, definition: Definition, request: RequestKey, *, validate_only: bool
     ) -> tuple[Campaign, bool]:
         name = f"campaigns/{campaign_id}"
-        check_definition(definition, "campaign")
+        await asyncio.to_thread(check_definition, definition, "campaign")  # large templates take a while to compile
         slot = await self._store.read(workspace, campaign_id)
         if slot.campaign is not None:
             raise CampaignExists(name)
@@ -206,7 +207,7 @@ class Campaigns:
                 slot = await self._store.read(workspace, campaign_id)
                 before = _found(slot, campaign_id)
                 _check_etag(before, guard)
-                campaign = changed(before)
+                campaign = await asyncio.to_thread(changed, before)
                 # No change is written down only as the answer to its request id: version and etag stay.
                 if validate_only or (campaign == before and not guard.request_id):
                     return campaign, False
