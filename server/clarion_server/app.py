@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Coroutine
 
 import grpc
 from grpc_health.v1 import health_pb2_grpc
@@ -178,8 +179,8 @@ class Server:
         await self._readiness.check()
         return found
 
-    def _spawn(self, *coroutines: object) -> None:
-        self._tasks += [asyncio.create_task(coroutine) for coroutine in coroutines]  # type: ignore[arg-type]
+    def _spawn(self, *coroutines: Coroutine[None, None, None]) -> None:
+        self._tasks += [asyncio.create_task(coroutine) for coroutine in coroutines]
 
 
 def _options(settings: ServerSettings) -> list[tuple[str, int]]:

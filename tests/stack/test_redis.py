@@ -113,7 +113,6 @@ sys.stdin.read()
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ties a child to its parent")
 def test_a_server_does_not_outlive_a_launcher_that_was_killed(tmp_path: Path, redis_binary: Path | None) -> None:
     command = [sys.executable, "-c", LAUNCHER, str(tmp_path / "redis"), str(redis_binary or "")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as launcher:

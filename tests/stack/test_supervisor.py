@@ -170,7 +170,6 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ties a child to its parent")
 def test_no_program_outlives_a_supervisor_that_was_killed() -> None:
     command = [sys.executable, "-c", LAUNCHER, json.dumps(list(program("worker", WAITS_FOR_SIGTERM).command))]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as launcher:
