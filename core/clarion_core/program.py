@@ -46,7 +46,8 @@ def begin(cls: type[SettingsT], *, process: str, does: str) -> SettingsT:
     settings = load(cls)
     logs.configure(settings, process=process)
     for name, meant in unknown().items():
-        logs.get(__name__).warning("setting_unknown", name=name, **({"did_you_mean": meant} if meant else {}))
+        shown = name.encode(errors="replace").decode()  # the environment may hold any bytes
+        logs.get(__name__).warning("setting_unknown", name=shown, **({"did_you_mean": meant} if meant else {}))
     return settings
 
 

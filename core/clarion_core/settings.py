@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import os
+import re
 import ssl
 import sys
 from collections.abc import Mapping
@@ -82,8 +83,7 @@ class CoreSettings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _leads_somewhere(cls, url: str) -> str:
-        # Where a password is not percent-encoded, a part of it is taken for the port, and later shown as a wrong one.
-        if not _leads_somewhere(url):
+        if not _is_store(url):
             raise PydanticCustomError("setting", "leads nowhere")
         return url
 
@@ -243,12 +243,17 @@ def unknown(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
     return {name: PREFIX + close[0] if close else "" for name, close in found.items()}
 
 
-def _leads_somewhere(url: str) -> bool:
+def _is_store(url: str) -> bool:
+    """Whether a URL names a store, and nothing in it can be a part of a password that is not percent-encoded."""
     try:
         parts = urlsplit(url)
-        return parts.port != 0 and bool(parts.path if parts.scheme == "unix" else parts.hostname)
+        port = parts.port
     except ValueError:
         return False
+    if parts.scheme == "unix":
+        return bool(parts.path) and not parts.fragment
+    in_one_piece = "@" not in parts.path + parts.query and not parts.fragment
+    return in_one_piece and bool(parts.hostname) and port != 0 and bool(re.fullmatch(r"/?\d*", parts.path))
 
 
 def is_loopback(host: str) -> bool:

@@ -18,4 +18,6 @@ async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
     while pending:
         for task in pending:
             task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=_CANCEL_AGAIN_S)
+        done, pending = await asyncio.wait(pending, timeout=_CANCEL_AGAIN_S)
+        for task in done:
+            _ = task.cancelled() or task.exception()  # asked for, so that asyncio does not complain of it

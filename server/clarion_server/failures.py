@@ -9,6 +9,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from clarion.v1 import error_reason_pb2
 from clarion_core.domain import errors
+from clarion_server.text import cut
 
 DOMAIN = "clarion.dev"  # of ErrorInfo: whose reasons these are
 
@@ -46,7 +47,7 @@ def status_of(error: errors.ClarionError) -> status_pb2.Status:
     details: list[Message] = [_info(error.reason, metadata)]
     if violations:
         details.append(error_details_pb2.BadRequest(field_violations=violations))
-    return _status(code, _cut(error.message, MESSAGE_BYTES), [*details, *_details(error)])
+    return _status(code, cut(error.message, MESSAGE_BYTES), [*details, *_details(error)])
 
 
 def internal(error_id: str) -> status_pb2.Status:
@@ -104,16 +105,10 @@ def _violations(error: errors.ClarionError) -> list[error_details_pb2.BadRequest
     room = VIOLATIONS_BYTES
     for problem in error.problems:
         violation = error_details_pb2.BadRequest.FieldViolation(
-            field=_cut(problem.path, FIELD_BYTES), description=_cut(problem.description, DESCRIPTION_BYTES)
+            field=cut(problem.path, FIELD_BYTES), description=cut(problem.description, DESCRIPTION_BYTES)
         )
         room -= violation.ByteSize()
         if room < 0:
             break
         found.append(violation)
     return found
-
-
-def _cut(text: str, most: int) -> str:
-    """The text in at most that many bytes of UTF-8 and an ellipsis."""
-    encoded = text.encode()
-    return text if len(encoded) <= most else encoded[:most].decode(errors="ignore") + "…"

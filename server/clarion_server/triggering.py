@@ -34,8 +34,9 @@ from clarion_core.store.triggers import StoredTrigger, TriggerStore, accepted_tr
 from clarion_server.catalogue import Catalogue, Known
 from clarion_server.commit import Committer
 from clarion_server.health import Readiness
+from clarion_server.text import cut
 
-# What a refusal tells at most: problems a recipient and a trigger, characters a path. Callers choose names and numbers,
+# What a refusal tells at most: problems a recipient and a trigger, bytes a path. Callers choose names and numbers,
 # and the answer has to stay below the 4 MiB that clients take.
 MOST_PROBLEMS, MOST_IN_ALL, MOST_PATH = 20, 5_000, 200
 TRIES = 3  # a campaign that changes more often than that while a call runs is a conflict
@@ -221,7 +222,7 @@ def _told(refusals: Sequence[Refusal]) -> tuple[Refusal, ...]:
 
 
 def _first(refusal: Refusal, most: int) -> tuple[FieldProblem, ...]:
-    first = [replace(problem, path=problem.path[:MOST_PATH]) for problem in refusal.problems[:most]]
+    first = [replace(problem, path=cut(problem.path, MOST_PATH)) for problem in refusal.problems[:most]]
     if more := len(refusal.problems) - len(first):
         first.append(FieldProblem(path=f"recipients[{refusal.index}]", description=f"and {more} more, not shown"))
     return tuple(first)

@@ -52,10 +52,12 @@ class LocalStack:
     @contextmanager
     def claimed(self) -> Iterator[None]:
         """Inside, the home and the store in it are this process's. StackError if another one has them."""
-        self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = DirectoryLock(self.home)
         try:
+            self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock.take()
+        except OSError as error:
+            raise StackError(f"{self.home}: {error.strerror}; --directory chooses another place") from None
         except InUse as error:
             raise StackError(self.taken.format(process=error.process)) from None
         try:

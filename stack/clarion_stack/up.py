@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 
+from redis.exceptions import RedisError
 from rich.console import Console
 
 from clarion_core.domain.errors import ClarionError
@@ -58,7 +59,7 @@ async def _left_open(stack: LocalStack) -> int | None:
     try:
         async with asyncio.timeout(COUNT_TIMEOUT_S):
             return await in_flight(store, stack.shards)
-    except (ClarionError, TimeoutError):
+    except (ClarionError, RedisError, TimeoutError):
         return None
     finally:
         await store.close()

@@ -99,6 +99,13 @@ async def test_credentials_that_would_travel_in_the_clear_end_the_worker_with_on
     assert process.lines[0].startswith("CLARION_SMTP_USERNAME: needs TLS")
 
 
+async def test_an_option_of_the_store_that_there_is_not_ends_the_process_with_one_line(journey: Journey) -> None:
+    process = await journey.program(SERVER, redis_url="redis://127.0.0.1:6379/0?socket_timeuot=1")
+    assert await process.ended() == 2
+    assert len(process.lines) == 1
+    assert "CLARION_REDIS_URL" in process.lines[0]
+
+
 async def test_a_port_in_use_ends_the_server_with_one_line(journey: Journey) -> None:
     first = await journey.server()
     second = await journey.program(SERVER, listen=address_of(first))

@@ -12,6 +12,7 @@ from clarion_core.domain.trigger import TriggerState
 from clarion_core.store.batches import BatchRef, NotClaimed, Step
 from clarion_core.store.keys import key
 from support.records import (
+    LANE,
     REFUSED,
     SENT,
     Records,
@@ -300,3 +301,15 @@ async def test_only_what_waits_for_its_next_attempt_has_a_time_for_it(records: R
     claim = await records.claim(worker)
     await worker.advance(claim, [], wanted(claim))
     assert [record.due_ms for record in await records.deliveries(trigger)] == [0]
+
+
+async def test_a_campaign_that_is_live_again_has_its_retries_left_alone(records: Records) -> None:
+    campaign = await records.campaign()
+    trigger = await records.trigger()
+    worker = records.worker()
+    due_ms = (await records.get(trigger)).trigger.create_ms + 3_600_000
+    await deliver(worker, await records.claim(worker), retry_at(due_ms))
+    queued = ("ZRANGE", key(0, "queue", LANE), 0, -1, "WITHSCORES")
+    before = await records.store.command(*queued)
+    assert await records.store.call("hurry", 0, campaign=campaign.key, cursor=0, count=100) == 0
+    assert await records.store.command(*queued) == before

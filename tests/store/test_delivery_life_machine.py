@@ -314,6 +314,7 @@ class Life(RuleBasedStateMachine):
                 trigger_id=want.trigger_id,
                 attempts=want.attempt,
                 conclusion=data.draw(st.sampled_from(ENDS)),
+                opened=True,
             )
             for want in hand.window
         ]

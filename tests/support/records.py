@@ -217,7 +217,13 @@ def wanted(claim: Claim, first: int = 0, count: int = PAGE) -> list[Wanted]:
 def results(window: Sequence[Wanted], conclusion: Conclusion) -> list[Result]:
     """The same end for all of a window."""
     return [
-        Result(delivery_id=each.delivery_id, trigger_id=each.trigger_id, attempts=each.attempt, conclusion=conclusion)
+        Result(
+            delivery_id=each.delivery_id,
+            trigger_id=each.trigger_id,
+            attempts=each.attempt,
+            conclusion=conclusion,
+            opened=True,
+        )
         for each in window
     ]
 

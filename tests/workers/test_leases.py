@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from clarion_core import tasks
 from clarion_core.store.batches import BatchRef, BatchStore
 from clarion_core.store.connection import connect
 from clarion_core.store.keys import key
@@ -111,3 +112,27 @@ async def test_a_connection_that_goes_dead_without_a_word_does_not_cost_the_leas
             assert not lease.lost
         await worker.advance(claim, [], finish=True)
         await redis.aclose()
+
+
+async def test_a_store_that_stalls_for_half_a_lease_is_asked_again_before_the_lease_is_over(records: Records) -> None:
+    await records.campaign()
+    await records.trigger()
+    worker = records.worker(lease_ms=4_000)
+    claim = await records.claim(worker)
+    leases, asked_at = Leases(worker, 1, 4.0), time.monotonic()
+
+    async def end_ms() -> int:
+        return int(await records.store.command("HGET", key(0, "batch", claim.ref.id), "u"))
+
+    first_ms = await end_ms()
+    await records.store.command("CLIENT", "PAUSE", 2_200, "ALL")
+    async with leases.hold(claim.ref, asked_at):
+        keeping = asyncio.create_task(leases.keep())
+
+        async def is_renewed() -> bool:
+            return await end_ms() > first_ms
+
+        await until(is_renewed)
+        await tasks.end([keeping])
+    assert await end_ms() - 4_000 < first_ms, "renewed after it was over"
+    await worker.advance(claim, [], finish=True)

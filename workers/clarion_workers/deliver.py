@@ -177,10 +177,10 @@ class _Run:
                 now_ms=now_ms,
                 draw=random.random,
             )
-            self._note(item.delivery, conclusion, attempts)
+            self._note(item.delivery, conclusion, attempts, opened=True)
         self._open.clear()
 
-    def _note(self, delivery: StoredDelivery, conclusion: Conclusion, attempts: int, *, opened: bool = True) -> None:
+    def _note(self, delivery: StoredDelivery, conclusion: Conclusion, attempts: int, *, opened: bool) -> None:
         self._open.pop(delivery.id, None)
         self._tally[conclusion.state.name.lower()] += 1
         self._results.append(
@@ -204,7 +204,7 @@ class _Run:
 
     async def _finish(self) -> None:
         for delivery in list(self._open.values()):
-            self._note(delivery, _NOT_HANDED_OVER, delivery.record.attempts + 1)
+            self._note(delivery, _NOT_HANDED_OVER, delivery.record.attempts + 1, opened=True)
         ended = await self._advance(finish=True)
         log.info(
             "batch_done",

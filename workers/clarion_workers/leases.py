@@ -57,8 +57,8 @@ class Leases:
             await asyncio.sleep(self._lease_s / 3)
 
     async def _renew(self, shard: int) -> None:
-        """Renew, twice if need be: a connection that died without a word must not cost the lease."""
-        for _ in range(2):
+        """Renew; again at once where no answer comes: a connection that died without a word must not cost the lease."""
+        while True:
             try:
                 async with asyncio.timeout(self._lease_s / 4):
                     await self._renew_once(shard)

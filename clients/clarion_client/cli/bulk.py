@@ -75,7 +75,10 @@ class Tally:
             self._because(line, path, description)
 
     def _because(self, line: Line, path: str, description: str) -> None:
-        reason = (_POSITION.sub("", path), description)
+        field = _POSITION.sub("", path)
+        if path and not field:  # on the recipient itself: how many more there are
+            return
+        reason = (field, description)
         self.reasons[reason] += 1
         self.first_line[reason] = min(line.number, self.first_line.get(reason, line.number))
 

@@ -40,5 +40,5 @@ if __name__ == "__main__":
         sys.exit(asyncio.run(main(name, address, order["context"])))
     except clarion_client.ClarionError as error:
         sys.exit(f"{error.reason or error.code.name}: {error.message}")
-    except OSError as error:
-        sys.exit(f"{error.filename}: {error.strerror}")
+    except (OSError, ValueError, KeyError) as error:
+        sys.exit(f"{file}: {error}")

@@ -71,7 +71,7 @@ class Result:
     trigger_id: str
     attempts: int
     conclusion: Conclusion
-    opened: bool = True
+    opened: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -175,14 +175,9 @@ class CampaignStore:
             )
             while await self._store.call("unpark", shard, campaign=key, limit=UNPARK_AT_ONCE) == UNPARK_AT_ONCE:
                 continue
-            if state is CampaignState.STOPPED:
-                await self._hurry(shard, key)
-
-    async def _hurry(self, shard: int, key: str) -> None:
-        """What waits for its next attempt is called off now, not when it would have been due."""
-        cursor = await self._store.call("hurry", shard, campaign=key, cursor=0, count=HURRY_AT_ONCE)
-        while cursor:
-            cursor = await self._store.call("hurry", shard, campaign=key, cursor=cursor, count=HURRY_AT_ONCE)
+            cursor = await self._store.call("hurry", shard, campaign=key, cursor=0, count=HURRY_AT_ONCE)
+            while cursor:
+                cursor = await self._store.call("hurry", shard, campaign=key, cursor=cursor, count=HURRY_AT_ONCE)
 
     async def _settled(self, key: str, version: int) -> None:
         """All gates know of this change; a later one has a mark of its own."""

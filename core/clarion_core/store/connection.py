@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
+
+from clarion_core.store.promises import StoreMismatch
 
 CONNECT_TIMEOUT_S = 2.0
 REPLY_TIMEOUT_S = 10.0  # a disk that makes appendfsync wait longer is taken for a store that does not answer
@@ -16,28 +18,27 @@ _TRIES, _BACKOFF_S, _BACKOFF_MAX_S = 2, 0.02, 0.2
 
 
 def connect(url: str) -> Redis:
-    """A client for short commands. A connection found dead is replaced and the command sent again, twice at most."""
-    client = Redis.from_url(
-        url,
-        socket_connect_timeout=CONNECT_TIMEOUT_S,
-        socket_timeout=REPLY_TIMEOUT_S,
-        retry=_retry(),
-        retry_on_error=[RedisConnectionError],
-    )
-    return cast("Redis", client)
+    """A client for short commands. A connection found dead is replaced and the command sent again, twice at most.
+
+    `StoreMismatch` for a URL with an option that there is not.
+    """
+    return _client(url, socket_timeout=REPLY_TIMEOUT_S, retry=_retry(), retry_on_error=[RedisConnectionError])
 
 
 def connect_blocking(url: str) -> Redis:
-    """A client for commands that wait at the server, for a second at most; no retries.
+    """A client for commands that wait at the server, for a second at most; no retries. `StoreMismatch` as `connect`.
 
     A connection that died without a word is noticed by the answer that does not come.
     """
-    client = Redis.from_url(
-        url,
-        socket_connect_timeout=CONNECT_TIMEOUT_S,
-        socket_timeout=BLOCKING_TIMEOUT_S,
-        retry=Retry(ExponentialBackoff(), 0),
-    )
+    return _client(url, socket_timeout=BLOCKING_TIMEOUT_S, retry=Retry(ExponentialBackoff(), 0))
+
+
+def _client(url: str, **options: Any) -> Redis:
+    try:
+        client = Redis.from_url(url, socket_connect_timeout=CONNECT_TIMEOUT_S, **options)
+        client.connection_pool.make_connection()  # where an option that there is not is found out
+    except (ValueError, TypeError):
+        raise StoreMismatch("CLARION_REDIS_URL: an option in it is unknown, or its value is none") from None
     return cast("Redis", client)
 
 

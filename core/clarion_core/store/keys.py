@@ -15,7 +15,7 @@ KINDS = {
     "trigger": "t:",  # hash    account of a trigger: state, placement, counts          retention after its end
     "head": "h:",  # string     what a trigger was accepted with, msgpack               as its trigger
     "index": "i:",  # zset      triggers of a campaign by time of acceptance            entries: as their trigger
-    "ended": "ended",  # list    ended triggers by when their lifetime is over           entries: as their trigger
+    "ended": "ended",  # zset    ended triggers by when their lifetime is over           entries: as their trigger
     "payload": "p:",  # hash    recipients of a page, by segment offset:count:trigger   retention after the last end
     "ledger": "l:",  # hash     a page's deliveries, one compact record each            as its payload
     "batch": "b:",  # hash      open batch: lease, epoch, members                       until all of it is settled
@@ -49,7 +49,7 @@ LIMITS = {
     "LOOK_MS": 2_000,  # after a lease or due time passed, the sweep looks whether the batch went on
     "WAITING_LOOK_MS": 10_000,  # a batch that waits in its queue is looked at this often
     "PARKED_LOOK_MS": 10_000,
-    "CLOCKS_DIFFER_MS": 60_000,  # a worker's clock may be behind the store's by this much
+    "CLOCKS_DIFFER_MS": 2_000,  # a worker's clock may be behind the store's by this much and find new work at once
 }
 
 

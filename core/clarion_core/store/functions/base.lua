@@ -66,7 +66,7 @@ local function enqueue(shard, lane, batch, epoch, due, now)
   local id = job_id(shard, batch, epoch)
   local record = string.format('{"t":null,"f":"deliver","a":["%s","%s",%d],"k":{},"et":%d}', shard, batch, epoch, now)
   redis.call('SET', 'arq:job:' .. id, record, 'PX', math.max(0, due - now) + JOB_TTL_MS)
-  -- What is due at once is so also for a worker whose clock is behind.
+  -- What is due at once is so also for a worker whose clock is behind; it goes before retries due since then.
   redis.call('ZADD', key(shard, 'queue', lane), due <= now and now - CLOCKS_DIFFER_MS or due, id)
   if due <= now then
     redis.call('LPUSH', key(shard, 'wake', lane), '1')

@@ -94,10 +94,13 @@ local function gate(_, args)
   return 1
 end
 
--- Give out at once what waits for its next attempt, so that a stopped campaign's deliveries are called off now.
+-- Give out at once what waits for its next attempt under a stopped campaign, so that it is called off now.
 -- request: shard, campaign, cursor, count; answer: the next cursor, 0 at the end
 local function hurry(_, args)
   local r = cmsgpack.unpack(args[1])
+  if gate_state(r.shard, r.campaign) ~= 'S' then
+    return 0
+  end
   local now = now_ms()
   local found = redis.call('ZSCAN', key(r.shard, 'open'), r.cursor, 'MATCH', 'r:' .. r.campaign .. ':*', 'COUNT', r.count)
   for i = 1, #found[2], 2 do

@@ -104,7 +104,7 @@ local function finish(ch, trigger, state, placement)
   redis.call('HSET', key(ch.shard, 'trigger', trigger), 'st', state, 'end', ch.now)
   redis.call('EXPIRE', key(ch.shard, 'trigger', trigger), ch.retention_s)
   redis.call('EXPIRE', key(ch.shard, 'head', trigger), ch.retention_s)
-  redis.call('RPUSH', key(ch.shard, 'ended'), (ch.now + 1000 * ch.retention_s) .. ' ' .. ch.campaign .. ' ' .. trigger)
+  redis.call('ZADD', key(ch.shard, 'ended'), ch.now + 1000 * ch.retention_s, ch.campaign .. ' ' .. trigger)
   for number = math.floor(start / PAGE), math.floor((start + count - 1) / PAGE) do
     local page = base .. '.' .. number
     if tonumber(redis.call('HGET', key(ch.shard, 'ledger', page), 'o') or 0) == 0 then

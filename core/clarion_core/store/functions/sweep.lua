@@ -65,18 +65,18 @@ local function recount(_, args)
   return answer
 end
 
--- Take triggers whose lifetime is over out of their campaign's index. request: shard, limit; answer: how many
+-- Take triggers whose lifetime is over out of their campaign's index, unless a request id came again and made a new one
+-- of the same id. request: shard, limit; answer: how many were looked at
 local function trim(_, args)
   local r = cmsgpack.unpack(args[1])
-  local name, now, gone = key(r.shard, 'ended'), now_ms(), 0
-  while gone < r.limit do
-    local over, campaign, trigger = string.match(redis.call('LINDEX', name, 0) or '', '^(%d+) (%S+) (%S+)$')
-    if not over or tonumber(over) > now then
-      break
+  local name = key(r.shard, 'ended')
+  local over = redis.call('ZRANGEBYSCORE', name, '-inf', now_ms(), 'LIMIT', 0, r.limit)
+  for _, entry in ipairs(over) do
+    local campaign, trigger = string.match(entry, '^(%S+) (%S+)$')
+    if redis.call('EXISTS', key(r.shard, 'trigger', trigger)) == 0 then
+      redis.call('ZREM', key(r.shard, 'index', campaign), trigger)
     end
-    redis.call('LPOP', name)
-    redis.call('ZREM', key(r.shard, 'index', campaign), trigger)
-    gone = gone + 1
+    redis.call('ZREM', name, entry)
   end
-  return gone
+  return #over
 end

@@ -217,7 +217,7 @@ class FieldViolation(_message.Message):
     FIELD_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     field: _builtins.str
-    """The path in the request: `recipients[3].context.total`. At most 200 characters."""
+    """The path in the request: `recipients[3].context.total`. 200 bytes at most."""
     description: _builtins.str
     """What is wrong and what would be right."""
     def __init__(

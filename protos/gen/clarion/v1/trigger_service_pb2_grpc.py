@@ -106,9 +106,10 @@ class TriggerServiceServicer(object):
 
     def WatchTrigger(self, request, context):
         """WatchTrigger streams what happens to a trigger: first a snapshot, then every change in order, with a heartbeat
-        at least every 15 seconds. That a delivery is SENDING is told by GetDelivery alone. The stream ends with OK after the trigger is finished. With the `resume_token` of an earlier
-        answer it goes on behind that answer without a gap or a repeat; too old a token is OUT_OF_RANGE,
-        HISTORY_TRIMMED. A server that shuts down ends the stream with UNAVAILABLE, DRAINING: resume elsewhere.
+        at least every 15 seconds. It does not tell SENDING; GetDelivery and ListDeliveries do. It ends with OK after the
+        trigger is finished. With the `resume_token` of an earlier answer it goes on behind that answer without a gap or
+        a repeat; too old a token is OUT_OF_RANGE, HISTORY_TRIMMED. A server that shuts down ends the stream with
+        UNAVAILABLE, DRAINING: resume elsewhere.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

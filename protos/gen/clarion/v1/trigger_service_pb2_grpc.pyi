@@ -56,9 +56,10 @@ class TriggerServiceStub:
     """
     WatchTrigger: _grpc.UnaryStreamMultiCallable[_trigger_service_pb2.WatchTriggerRequest, _trigger_service_pb2.WatchTriggerResponse]
     """WatchTrigger streams what happens to a trigger: first a snapshot, then every change in order, with a heartbeat
-    at least every 15 seconds. That a delivery is SENDING is told by GetDelivery alone. The stream ends with OK after the trigger is finished. With the `resume_token` of an earlier
-    answer it goes on behind that answer without a gap or a repeat; too old a token is OUT_OF_RANGE,
-    HISTORY_TRIMMED. A server that shuts down ends the stream with UNAVAILABLE, DRAINING: resume elsewhere.
+    at least every 15 seconds. It does not tell SENDING; GetDelivery and ListDeliveries do. It ends with OK after the
+    trigger is finished. With the `resume_token` of an earlier answer it goes on behind that answer without a gap or
+    a repeat; too old a token is OUT_OF_RANGE, HISTORY_TRIMMED. A server that shuts down ends the stream with
+    UNAVAILABLE, DRAINING: resume elsewhere.
     """
 
 @_typing.type_check_only
@@ -89,9 +90,10 @@ class TriggerServiceAsyncStub(TriggerServiceStub):
     """
     WatchTrigger: _aio.UnaryStreamMultiCallable[_trigger_service_pb2.WatchTriggerRequest, _trigger_service_pb2.WatchTriggerResponse]  # type: ignore[assignment]
     """WatchTrigger streams what happens to a trigger: first a snapshot, then every change in order, with a heartbeat
-    at least every 15 seconds. That a delivery is SENDING is told by GetDelivery alone. The stream ends with OK after the trigger is finished. With the `resume_token` of an earlier
-    answer it goes on behind that answer without a gap or a repeat; too old a token is OUT_OF_RANGE,
-    HISTORY_TRIMMED. A server that shuts down ends the stream with UNAVAILABLE, DRAINING: resume elsewhere.
+    at least every 15 seconds. It does not tell SENDING; GetDelivery and ListDeliveries do. It ends with OK after the
+    trigger is finished. With the `resume_token` of an earlier answer it goes on behind that answer without a gap or
+    a repeat; too old a token is OUT_OF_RANGE, HISTORY_TRIMMED. A server that shuts down ends the stream with
+    UNAVAILABLE, DRAINING: resume elsewhere.
     """
 
 class TriggerServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -149,9 +151,10 @@ class TriggerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_trigger_service_pb2.WatchTriggerResponse], _abc.AsyncIterator[_trigger_service_pb2.WatchTriggerResponse]]:
         """WatchTrigger streams what happens to a trigger: first a snapshot, then every change in order, with a heartbeat
-        at least every 15 seconds. That a delivery is SENDING is told by GetDelivery alone. The stream ends with OK after the trigger is finished. With the `resume_token` of an earlier
-        answer it goes on behind that answer without a gap or a repeat; too old a token is OUT_OF_RANGE,
-        HISTORY_TRIMMED. A server that shuts down ends the stream with UNAVAILABLE, DRAINING: resume elsewhere.
+        at least every 15 seconds. It does not tell SENDING; GetDelivery and ListDeliveries do. It ends with OK after the
+        trigger is finished. With the `resume_token` of an earlier answer it goes on behind that answer without a gap or
+        a repeat; too old a token is OUT_OF_RANGE, HISTORY_TRIMMED. A server that shuts down ends the stream with
+        UNAVAILABLE, DRAINING: resume elsewhere.
         """
 
 def add_TriggerServiceServicer_to_server(servicer: TriggerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
