@@ -287,6 +287,8 @@ async def test_a_stopped_campaigns_retries_are_called_off_now_and_not_when_due(r
     for hours, ref in enumerate(await records.jobs(), start=1):
         await deliver(worker, await records.claim(worker, ref), retry_at(now_ms + 3_600_000 * hours))
     await records.act(Action.STOP)
+    due = await records.store.command("ZCOUNT", key(0, "queue", LANE), "-inf", now_ms + 3_600_000 - 1)
+    assert due == len(triggers)
     for ref in await records.jobs():
         assert await worker.claim(ref) is NotClaimed.EMPTY
     assert [await records.states(trigger) for trigger in triggers] == ["CCC"] * 3

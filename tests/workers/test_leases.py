@@ -115,24 +115,30 @@ async def test_a_connection_that_goes_dead_without_a_word_does_not_cost_the_leas
 
 
 async def test_a_store_that_stalls_for_half_a_lease_is_asked_again_before_the_lease_is_over(records: Records) -> None:
+    lease_ms = 6_000
     await records.campaign()
     await records.trigger()
-    worker = records.worker(lease_ms=4_000)
+    worker = records.worker(lease_ms=lease_ms)
     claim = await records.claim(worker)
-    leases, asked_at = Leases(worker, 1, 4.0), time.monotonic()
+    leases = Leases(worker, 1, lease_ms / 1000)
 
     async def end_ms() -> int:
         return int(await records.store.command("HGET", key(0, "batch", claim.ref.id), "u"))
 
-    first_ms = await end_ms()
-    await records.store.command("CLIENT", "PAUSE", 2_200, "ALL")
-    async with leases.hold(claim.ref, asked_at):
-        keeping = asyncio.create_task(leases.keep())
-
+    async def renewed(since_ms: int) -> int:
         async def is_renewed() -> bool:
-            return await end_ms() > first_ms
+            return await end_ms() > since_ms
 
         await until(is_renewed)
+        return await end_ms()
+
+    async with leases.hold(claim.ref, time.monotonic()):
+        since_ms = await end_ms()
+        keeping = asyncio.create_task(leases.keep())
+        before_ms = await renewed(since_ms)
+        # The next renewal comes after a third of a lease; from then on the store is away for a little over a half.
+        await records.store.command("CLIENT", "PAUSE", round((1 / 3 + 0.52) * lease_ms), "ALL")
+        after_ms = await renewed(before_ms)
         await tasks.end([keeping])
-    assert await end_ms() - 4_000 < first_ms, "renewed after it was over"
+    assert after_ms - lease_ms < before_ms, "renewed after it was over"
     await worker.advance(claim, [], finish=True)
