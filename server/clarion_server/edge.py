@@ -77,8 +77,7 @@ class Edge(grpc.aio.ServerInterceptor):
         return self._wrapped[method]
 
     def _wrap(self, method: str, handler: Any) -> Handler:
-        if handler.request_streaming:
-            raise NotImplementedError(f"{method}: client streams need a wrapper of their own")
+        assert not handler.request_streaming, f"{method}: client streams need a wrapper of their own"
         # Requests are read here: what gRPC itself can't read leaves as UNKNOWN, with the exception's text.
         read, write = handler.request_deserializer, handler.response_serializer
         if handler.response_streaming:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 
@@ -72,8 +73,8 @@ async def _apply(stack: LocalStack, directory: Path, console: Console) -> None:
 async def _trigger(clarion: Clarion, orders: Path, progress: Progress) -> bulk.Tally:
     task = progress.add_task("triggered", total=bulk.count_lines(orders))
     run = bulk.Run(clarion, CAMPAIGN, lambda tally: progress.update(task, completed=tally.lines))
-    # Under fresh request ids: a second demo sends again instead of learning that all is done.
-    return await run.send(bulk.read_lines(orders, again=True))
+    # As a run of its own: a second demo sends again instead of learning that all is done.
+    return await run.send(bulk.read_lines(orders, run_id=secrets.token_hex(8)))
 
 
 async def _follow(clarion: Clarion, triggers: Sequence[str], progress: Progress) -> list[Delivery]:

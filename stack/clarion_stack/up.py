@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 
 from redis.exceptions import RedisError
 from rich.console import Console
@@ -25,7 +24,9 @@ DEFAULT_LISTEN = ServerSettings.model_fields["listen"].default
 
 async def run(stack: LocalStack, console: Console) -> None:
     """Run it until interrupted, then drain it and say what is left; a second interrupt ends everything at once."""
-    terminal = Terminal(console, _least_shown())
+    asked = _asked_level()
+    # Unless asked otherwise, warnings: a line a call would carry the addresses out of sight.
+    terminal = Terminal(console, asked or "warning")
     with stack.claimed(), LogFiles(stack.logs) as log_files:
         below, *above = stack.stages(redis_log=log_files)
         # Apart, so that the store still answers when those who change it have drained.
@@ -40,17 +41,17 @@ async def run(stack: LocalStack, console: Console) -> None:
         with interruptible(end_at_once):
             async with store:
                 async with others:
-                    _announce(console, stack)
+                    _announce(console, stack, logs_explained=not asked)
                     with contextlib.suppress(asyncio.CancelledError):  # the interrupt, which is how this ends
                         await asyncio.Event().wait()
                 left = None if cut_off.is_set() else await _left_open(stack)
     console.print(ENDED_AT_ONCE if cut_off.is_set() else _last_line(left), soft_wrap=True, highlight=False)
 
 
-def _least_shown() -> str:
-    """What the user asked for; else warnings, since a line a call would carry the addresses out of sight."""
+def _asked_level() -> str:
+    """The log level that the user asked for, or nothing."""
     settings = load(CoreSettings)
-    return settings.log_level if "log_level" in settings.model_fields_set else "warning"
+    return settings.log_level if "log_level" in settings.model_fields_set else ""
 
 
 async def _left_open(stack: LocalStack) -> int | None:
@@ -73,7 +74,7 @@ def _last_line(left: int | None) -> str:
     return f"Drained; deliveries still open in the store: {left:,}. They go on when a worker is back."
 
 
-def _announce(console: Console, stack: LocalStack) -> None:
+def _announce(console: Console, stack: LocalStack, *, logs_explained: bool) -> None:
     caught = f"{stack.page.as_uri()} (SMTP on {LOOPBACK}:{stack.smtp_port})"
     logs = "warnings and errors here; every call with CLARION_LOG_LEVEL=info"
     show_places(
@@ -82,7 +83,7 @@ def _announce(console: Console, stack: LocalStack) -> None:
             "gRPC": stack.listen,
             "Store": f"{stack.redis_url} (its log: {stack.logs / 'redis.log'})" if stack.redis else "CLARION_REDIS_URL",
             "Mail": caught if stack.smtp_port else "goes where CLARION_SMTP_HOST says",
-            **({} if "CLARION_LOG_LEVEL" in os.environ else {"Logs": logs}),
+            **({"Logs": logs} if logs_explained else {}),
         },
     )
     elsewhere = "" if stack.listen == DEFAULT_LISTEN else f" && export CLARION_SERVER={stack.listen}"

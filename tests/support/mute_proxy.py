@@ -58,8 +58,8 @@ class MuteProxy:
         self._tasks.add(task)
         self._count += 1
         number = self._count
+        back_reader, back_writer = await asyncio.open_unix_connection(self._path)
         try:
-            back_reader, back_writer = await asyncio.open_unix_connection(self._path)
             with suppress(ConnectionError):
                 async with asyncio.TaskGroup() as both:
                     both.create_task(self._pump(number, reader, back_writer))

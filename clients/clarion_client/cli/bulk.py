@@ -122,9 +122,8 @@ def count_lines(path: Path) -> int:
         raise BadInput(f"{path}: {getattr(error, 'strerror', None) or 'not UTF-8 text'}") from None
 
 
-def read_lines(path: Path, *, again: bool = False, run_id: str = "") -> Iterator[Line]:
-    """The lines of the file, as those of this run; with `again` as those of a run that nobody can repeat."""
-    run_id = uuid.uuid4().hex if again else run_id
+def read_lines(path: Path, *, run_id: str = "") -> Iterator[Line]:
+    """The lines of the file, as those of this run."""
     with path.open(encoding="utf-8") as file:
         for number, text in enumerate(file, 1):
             content = text.strip()
