@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from typing import Any
 
 _CANCEL_AGAIN_S = 0.2
 
 
-async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
+async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
     """Cancel until they have ended. What they raise is not raised.
 
     Once is not enough: in Python 3.11 `wait_for`, which redis-py uses, loses a cancellation that meets the end of

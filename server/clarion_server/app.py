@@ -26,6 +26,7 @@ from clarion_core.store import promises, waiting
 from clarion_core.store.accepting import AcceptStore
 from clarion_core.store.campaigns import CampaignStore
 from clarion_core.store.connection import connect, connect_blocking
+from clarion_core.store.dead_letters import DeadLetterStore
 from clarion_core.store.events import EventStore
 from clarion_core.store.store import Store
 from clarion_core.store.triggers import TriggerStore
@@ -33,9 +34,11 @@ from clarion_server.campaign_service import CampaignService
 from clarion_server.campaigning import Campaigns
 from clarion_server.catalogue import Catalogue
 from clarion_server.commit import Committer
+from clarion_server.dead_letters import DeadLetters
 from clarion_server.delivery_service import DeliveryService
 from clarion_server.edge import MAX_REQUEST, Edge
 from clarion_server.health import Readiness
+from clarion_server.repeats import Repeats
 from clarion_server.trigger_service import TriggerService
 from clarion_server.triggering import Triggers
 from clarion_server.watch import HEARTBEAT_S, Watches
@@ -135,7 +138,7 @@ class Server:
 
     def _build(self) -> grpc.aio.Server:
         settings, store = self._settings, self._store
-        campaigns = CampaignStore(store, settings.shards)
+        campaigns = CampaignStore(store, settings.shards, settings.retention_s)
         trigger_store = TriggerStore(store, settings.shards, settings.retention_s)
         triggers = Triggers(
             store=trigger_store,
@@ -144,13 +147,19 @@ class Server:
             readiness=self._readiness,
             shards=settings.shards,
         )
+        repeats = Repeats(store)
+        dead_letters = DeadLetters(
+            DeadLetterStore(store, settings.shards, settings.retention_s), trigger_store, campaigns
+        )
         server = grpc.aio.server(interceptors=[self._edge], options=_options(settings))
         campaign_service_pb2_grpc.add_CampaignServiceServicer_to_server(
             CampaignService(Campaigns(campaigns, Renderer())), server
         )
-        trigger_service_pb2_grpc.add_TriggerServiceServicer_to_server(TriggerService(triggers, self._watches), server)
+        trigger_service_pb2_grpc.add_TriggerServiceServicer_to_server(
+            TriggerService(triggers, self._watches, repeats), server
+        )
         delivery_service_pb2_grpc.add_DeliveryServiceServicer_to_server(
-            DeliveryService(triggers, trigger_store, settings.message_id_domain), server
+            DeliveryService(triggers, trigger_store, dead_letters, repeats, settings.message_id_domain), server
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._readiness.servicer, server)
         if settings.reflection:

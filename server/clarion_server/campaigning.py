@@ -13,6 +13,7 @@ from clarion_core.content.renderer import Renderer
 from clarion_core.content.types import RenderedEmail, RenderFailure, RenderRequest, Revision
 from clarion_core.domain.campaign import (
     DELETABLE,
+    MIN_RETRY_AGE_S,
     UPDATABLE,
     Action,
     Campaign,
@@ -253,6 +254,10 @@ def check_definition(definition: Definition, path: str) -> None:
     problems = declaration_problems(definition.context, f"{path}.context")
     if definition.email is None:
         problems.append(FieldProblem(path=f"{path}.contents", description="at least one channel needs content"))
+    least_s = MIN_RETRY_AGE_S[definition.category]
+    if definition.retry_policy.max_age_s < least_s:
+        description = f"must be at least {least_s} for {definition.category.name}, or 0 for the default"
+        problems.append(FieldProblem(path=f"{path}.retry_policy.max_age_s", description=description))
     if problems:
         raise InvalidRequest.of(problems)
     found = check(definition, f"{path}.contents[0]")

@@ -18,6 +18,7 @@ from clarion_core.domain.campaign import (
     EmailContent,
     FieldType,
     RetryPolicy,
+    Throttle,
 )
 from clarion_core.domain.errors import FieldProblem, InvalidRequest
 from clarion_core.domain.trigger import Counts
@@ -33,6 +34,7 @@ STATES = {
     CampaignState.STOPPED: Proto.STATE_STOPPED,
 }
 CATEGORIES = {
+    Category.URGENT: Proto.CATEGORY_URGENT,
     Category.TRANSACTIONAL: Proto.CATEGORY_TRANSACTIONAL,
     Category.MARKETING: Proto.CATEGORY_MARKETING,
 }
@@ -61,6 +63,8 @@ _SETTERS: dict[str, Callable[[Proto], dict[str, object]]] = {
     "context": lambda proto: {"context": tuple(_field(field) for field in proto.context)},
     "contents": lambda proto: {"email": _email(proto.contents)},
     "retry_policy": lambda proto: {"retry_policy": _retry_policy(proto.retry_policy)},
+    "time_to_live_s": lambda proto: {"time_to_live_s": proto.time_to_live_s},
+    "throttle": lambda proto: {"throttle": Throttle(rate_per_s=proto.throttle.rate_per_s, burst=proto.throttle.burst)},
 }
 
 
@@ -111,7 +115,10 @@ def from_campaign(campaign: Campaign, counts: Counts | None = None) -> Proto:
             max_attempts=definition.retry_policy.max_attempts,
             initial_backoff_s=definition.retry_policy.initial_backoff_s,
             max_backoff_s=definition.retry_policy.max_backoff_s,
+            max_age_s=definition.retry_policy.max_age_s,
         ),
+        time_to_live_s=definition.time_to_live_s,
+        throttle=_from_throttle(definition.throttle),
         state=STATES[campaign.state],
         revision=campaign.revision,
         etag=campaign.etag,
@@ -121,6 +128,12 @@ def from_campaign(campaign: Campaign, counts: Counts | None = None) -> Proto:
     if counts:
         fill_counts(proto.counts, counts)
     return proto
+
+
+def _from_throttle(throttle: Throttle) -> campaign_pb2.Throttle | None:
+    if not throttle.rate_per_s:
+        return None
+    return campaign_pb2.Throttle(rate_per_s=throttle.rate_per_s, burst=throttle.burst)
 
 
 def fill_counts(proto: Message, counts: Counts) -> None:
@@ -180,4 +193,5 @@ def _retry_policy(proto: campaign_pb2.RetryPolicy) -> RetryPolicy:
         max_attempts=proto.max_attempts or default.max_attempts,
         initial_backoff_s=proto.initial_backoff_s or default.initial_backoff_s,
         max_backoff_s=proto.max_backoff_s or default.max_backoff_s,
+        max_age_s=proto.max_age_s or default.max_age_s,
     )

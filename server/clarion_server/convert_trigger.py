@@ -25,12 +25,18 @@ STATES = {
 }
 DELIVERY_STATES = {state: Delivery.State.Value(f"STATE_{state.name}") for state in DeliveryState}
 REASONS = {reason: Delivery.Reason.Value(f"REASON_{reason.value or 'UNSPECIFIED'}") for reason in Reason}
+_REASONS = {number: reason for reason, number in REASONS.items()}
 _DELIVERY_STATES = {number: state for state, number in DELIVERY_STATES.items()}
 
 
 def timestamp(ms: int) -> timestamp_pb2.Timestamp | None:
     """Milliseconds since 1970 as a Timestamp; none for 0."""
     return timestamp_pb2.Timestamp(seconds=ms // 1000, nanos=ms % 1000 * 1_000_000) if ms else None
+
+
+def milliseconds(time: timestamp_pb2.Timestamp) -> int:
+    """A Timestamp as milliseconds since 1970, at least 1: an instant before that is as much over as any."""
+    return max(1, time.seconds * 1000 + time.nanos // 1_000_000)
 
 
 def to_recipient(proto: trigger_pb2.Recipient) -> Recipient:
@@ -49,6 +55,11 @@ def to_states(numbers: Iterable[delivery_pb2.Delivery.State.ValueType]) -> froze
     return frozenset(_DELIVERY_STATES[number] for number in numbers)
 
 
+def to_reasons(numbers: Iterable[delivery_pb2.Delivery.Reason.ValueType]) -> frozenset[Reason]:
+    """The reasons of a filter."""
+    return frozenset(_REASONS[number] for number in numbers)
+
+
 def from_trigger(trigger: Trigger, *, refusals: bool = True) -> Proto:
     """A trigger as the contract shows it; nameless while it is not stored."""
     return Proto(
@@ -59,6 +70,8 @@ def from_trigger(trigger: Trigger, *, refusals: bool = True) -> Proto:
         counts=from_counts(trigger.counts, len(trigger.refusals)),
         create_time=timestamp(trigger.create_ms),
         finish_time=timestamp(trigger.finish_ms),
+        expire_time=timestamp(trigger.expire_ms),
+        ordering_key=trigger.ordering_key,
         refusals=[_from_refusal(refusal) for refusal in trigger.refusals] if refusals else [],
     )
 
@@ -94,6 +107,10 @@ def from_delivery(trigger: Trigger, stored: StoredDelivery, message_id_domain: s
         update_time=timestamp(record.time_ms or trigger.create_ms),
         next_attempt_time=timestamp(record.due_ms),
         message_id=f"<{stored.id}@{message_id_domain}>",
+        provider=record.provider,
+        redrive_time=timestamp(record.since_ms),
+        discard_time=timestamp(stored.discard_ms),
+        discard_reason=stored.discard_reason,
     )
 
 
@@ -109,6 +126,7 @@ def from_event(event: TriggerEvent, campaign_id: str, refused: int) -> trigger_s
                 attempts=move.attempts,
                 reason=REASONS[Reason(move.reason)],
                 time=time,
+                provider=move.provider,
             )
             for move in event.moves
         ],

@@ -12,21 +12,35 @@ from clarion.v1 import delivery_service_pb2_grpc
 from clarion_core.domain.errors import DeliveryNotFound
 from clarion_core.domain.trigger import MAX_RECIPIENTS
 from clarion_core.store.triggers import TriggerStore
-from clarion_server.convert_trigger import from_delivery, to_states
+from clarion_server.convert_trigger import from_delivery, milliseconds, to_reasons, to_states
+from clarion_server.dead_letters import DeadLetters, Filter, Position
 from clarion_server.edge import workspace
-from clarion_server.names import delivery_ids, trigger_ids
+from clarion_server.names import campaign_id, delivery_ids, trigger_ids
 from clarion_server.paging import make_token, page_size, read_token
+from clarion_server.repeats import Repeats
 from clarion_server.triggering import Triggers
 
 Context = grpc.aio.ServicerContext[Any, Any]
+Died = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
 Skip = Annotated[int, msgspec.Meta(ge=0, le=MAX_RECIPIENTS)]
 
 
 class DeliveryService(delivery_service_pb2_grpc.DeliveryServiceServicer):
-    """Reads deliveries. `message_id_domain` is what the workers put to the right of every Message-ID."""
+    """Reads deliveries and takes care of dead letters.
 
-    def __init__(self, triggers: Triggers, store: TriggerStore, message_id_domain: str) -> None:
+    `message_id_domain` is what the workers put to the right of every Message-ID.
+    """
+
+    def __init__(
+        self,
+        triggers: Triggers,
+        store: TriggerStore,
+        dead_letters: DeadLetters,
+        repeats: Repeats,
+        message_id_domain: str,
+    ) -> None:
         self._triggers, self._store, self._domain = triggers, store, message_id_domain
+        self._dead_letters, self._once = dead_letters, repeats.once
 
     async def GetDelivery(self, request: pb.GetDeliveryRequest, _: Context) -> pb.GetDeliveryResponse:
         """Read one delivery."""
@@ -55,3 +69,69 @@ class DeliveryService(delivery_service_pb2_grpc.DeliveryServiceServicer):
             from_delivery(stored.trigger, d, self._domain) for d in found if not states or d.record.state in states
         ]
         return pb.ListDeliveriesResponse(deliveries=shown, next_page_token=token)
+
+    async def ListDeadLetters(self, request: pb.ListDeadLettersRequest, _: Context) -> pb.ListDeadLettersResponse:
+        """Page through what ended badly."""
+        wanted, bound = _filter(request.filter), _bound(request.filter)
+        position = _position(request.page_token, bound)
+        found, following = await self._dead_letters.find(wanted, position, page_size(request.page_size))
+        return pb.ListDeadLettersResponse(
+            deliveries=[
+                from_delivery(each.trigger.trigger, delivery, self._domain)
+                for each in found
+                for delivery in each.deliveries
+            ],
+            next_page_token=make_token(following, *bound) if following else "",
+        )
+
+    async def RedriveDeadLetters(
+        self, request: pb.RedriveDeadLettersRequest, _: Context
+    ) -> pb.RedriveDeadLettersResponse:
+        """Send dead letters again."""
+        wanted, bound = _filter(request.filter), _bound(request.filter)
+        position = _position(request.page_token, bound)
+
+        async def act() -> pb.RedriveDeadLettersResponse:
+            done, skipped, following = await self._dead_letters.redrive(wanted, position, dry=request.validate_only)
+            token = make_token(following, *bound) if following else ""
+            return pb.RedriveDeadLettersResponse(redriven=done, skipped=skipped, next_page_token=token)
+
+        return await self._once(request, pb.RedriveDeadLettersResponse, act)
+
+    async def DiscardDeadLetters(
+        self, request: pb.DiscardDeadLettersRequest, _: Context
+    ) -> pb.DiscardDeadLettersResponse:
+        """Take dead letters out of the list."""
+        wanted, bound = _filter(request.filter), _bound(request.filter)
+        position = _position(request.page_token, bound)
+
+        async def act() -> pb.DiscardDeadLettersResponse:
+            done, following = await self._dead_letters.discard(
+                wanted, position, reason=request.reason, dry=request.validate_only
+            )
+            token = make_token(following, *bound) if following else ""
+            return pb.DiscardDeadLettersResponse(discarded=done, next_page_token=token)
+
+        return await self._once(request, pb.DiscardDeadLettersResponse, act)
+
+
+def _filter(proto: pb.DeadLetterFilter) -> Filter:
+    return Filter(
+        workspace=workspace(),
+        campaign_id=campaign_id(proto.campaign),
+        names=tuple(proto.deliveries),
+        states=to_states(proto.states),
+        reasons=to_reasons(proto.reasons),
+        provider=proto.provider,
+        from_ms=milliseconds(proto.from_time) if proto.HasField("from_time") else 0,
+        until_ms=milliseconds(proto.until_time) if proto.HasField("until_time") else 0,
+    )
+
+
+def _position(token: str, bound: tuple[str, str, bytes]) -> Position | None:
+    return read_token(token, tuple[Died, str, Skip], *bound)
+
+
+def _bound(proto: pb.DeadLetterFilter) -> tuple[str, str, bytes]:
+    """What a page token belongs to."""
+    return "dead letters", workspace(), proto.SerializeToString(deterministic=True)

@@ -11,10 +11,11 @@ import grpc
 from clarion.v1 import trigger_service_pb2 as pb
 from clarion.v1 import trigger_service_pb2_grpc
 from clarion_core.domain.campaign import campaign_key
-from clarion_server.convert_trigger import from_trigger, to_recipient
+from clarion_server.convert_trigger import from_trigger, milliseconds, to_recipient
 from clarion_server.edge import workspace
 from clarion_server.names import campaign_id, trigger_ids
 from clarion_server.paging import make_token, page_size, read_token
+from clarion_server.repeats import Repeats
 from clarion_server.triggering import TriggerRequest, Triggers
 from clarion_server.values import from_struct
 from clarion_server.watch import Watches
@@ -25,8 +26,8 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class TriggerService(trigger_service_pb2_grpc.TriggerServiceServicer):
     """Runs campaigns."""
 
-    def __init__(self, triggers: Triggers, watches: Watches) -> None:
-        self._triggers, self._watches = triggers, watches
+    def __init__(self, triggers: Triggers, watches: Watches, repeats: Repeats) -> None:
+        self._triggers, self._watches, self._once = triggers, watches, repeats.once
 
     async def CreateTrigger(self, request: pb.CreateTriggerRequest, _: Context) -> pb.CreateTriggerResponse:
         """Accept a trigger, durable."""
@@ -37,6 +38,8 @@ class TriggerService(trigger_service_pb2_grpc.TriggerServiceServicer):
                 recipients=[to_recipient(recipient) for recipient in request.recipients],
                 context=from_struct(request.context),
                 request_id=request.request_id,
+                expire_ms=milliseconds(request.expire_time) if request.HasField("expire_time") else 0,
+                ordering_key=request.ordering_key,
                 all_or_nothing=request.all_or_nothing,
                 validate_only=request.validate_only,
             )
@@ -62,6 +65,24 @@ class TriggerService(trigger_service_pb2_grpc.TriggerServiceServicer):
         """Call a trigger off."""
         trigger, replayed = await self._triggers.cancel(workspace(), *trigger_ids(request.name), request.request_id)
         return pb.CancelTriggerResponse(trigger=from_trigger(trigger), replayed=replayed)
+
+    async def PauseTrigger(self, request: pb.PauseTriggerRequest, _: Context) -> pb.PauseTriggerResponse:
+        """Hold a trigger back."""
+
+        async def act() -> pb.PauseTriggerResponse:
+            trigger = await self._triggers.pause(workspace(), *trigger_ids(request.name))
+            return pb.PauseTriggerResponse(trigger=from_trigger(trigger))
+
+        return await self._once(request, pb.PauseTriggerResponse, act)
+
+    async def ResumeTrigger(self, request: pb.ResumeTriggerRequest, _: Context) -> pb.ResumeTriggerResponse:
+        """Let a trigger go on."""
+
+        async def act() -> pb.ResumeTriggerResponse:
+            trigger = await self._triggers.resume(workspace(), *trigger_ids(request.name))
+            return pb.ResumeTriggerResponse(trigger=from_trigger(trigger))
+
+        return await self._once(request, pb.ResumeTriggerResponse, act)
 
     async def WatchTrigger(self, request: pb.WatchTriggerRequest, _: Context) -> AsyncIterator[pb.WatchTriggerResponse]:
         """Stream what happens to a trigger."""

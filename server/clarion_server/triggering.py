@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import secrets
+import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from clarion_core.addresses import check_email
@@ -17,6 +18,7 @@ from clarion_core.domain.errors import (
     ContextInvalid,
     Exhausted,
     FieldProblem,
+    InvalidRequest,
     RecipientsRefused,
     RequestIdReused,
     StoreFull,
@@ -24,7 +26,7 @@ from clarion_core.domain.errors import (
     TriggerStateError,
     Unavailable,
 )
-from clarion_core.domain.ids import derived_trigger_id, random_trigger_id, shard_of
+from clarion_core.domain.ids import derived_trigger_id, ordering_line, ordering_shard, random_trigger_id, shard_of
 from clarion_core.domain.recipient import Recipient
 from clarion_core.domain.trigger import Refusal, Trigger, TriggerState, duplicate_user_ids, trigger_name
 from clarion_core.store.accepting import AcceptItem, Verdict
@@ -51,6 +53,8 @@ class TriggerRequest:
     recipients: Sequence[Recipient]
     context: dict[str, object]
     request_id: str
+    expire_ms: int  # since 1970; 0: never
+    ordering_key: str
     all_or_nothing: bool
     validate_only: bool
 
@@ -84,7 +88,7 @@ class Triggers:
                 if self._readiness.is_full:
                     raise StoreFull(self._readiness.used, self._readiness.limit)
                 if request.validate_only:
-                    return accepted_trigger("", head, item.count, 0), False
+                    return call.accepted(item, head, 0), False
                 accepted = await self._committer_of(call.shard, item.lane).accept(item)
             except Unavailable:
                 raise
@@ -96,7 +100,7 @@ class Triggers:
                 raise
             match accepted.verdict:
                 case Verdict.CREATED:
-                    return accepted_trigger(call.trigger_id, head, item.count, accepted.at_ms), False
+                    return call.accepted(item, head, accepted.at_ms), False
                 case Verdict.REPLAYED | Verdict.REUSED:
                     if earlier := await self._earlier(call):
                         return earlier
@@ -113,8 +117,9 @@ class Triggers:
             return None
         if stored.fingerprint != call.fingerprint:
             raise RequestIdReused(call.request.request_id, stored.trigger.name)
+        first = stored.trigger
         return accepted_trigger(
-            call.trigger_id, stored.head, stored.trigger.counts.accepted, stored.trigger.create_ms
+            call.trigger_id, stored.head, first.counts.accepted, first.create_ms, first.expire_ms
         ), True
 
     async def get(self, workspace: str, campaign_id: str, trigger_id: str) -> StoredTrigger:
@@ -147,6 +152,41 @@ class Triggers:
             raise TriggerStateError(trigger.name, action="cancel", state=before.name, allowed=["RUNNING", "PAUSED"])
         return trigger, repeated
 
+    async def pause(self, workspace: str, campaign_id: str, trigger_id: str) -> Trigger:
+        """Hold a running trigger back and read it again."""
+        return await self._hold("pause", self._store.pause, workspace, campaign_id, trigger_id)
+
+    async def resume(self, workspace: str, campaign_id: str, trigger_id: str) -> Trigger:
+        """Let a paused trigger go on and read it again."""
+        return await self._hold("resume", self._store.resume, workspace, campaign_id, trigger_id)
+
+    async def _hold(
+        self,
+        action: str,
+        act: Callable[[str], Awaitable[TriggerState | None]],
+        workspace: str,
+        campaign_id: str,
+        trigger_id: str,
+    ) -> Trigger:
+        trigger = (await self.get(workspace, campaign_id, trigger_id)).trigger
+        before = await act(trigger_id)
+        if before not in (TriggerState.RUNNING, TriggerState.PAUSED):
+            state = before or trigger.state
+            raise TriggerStateError(trigger.name, action=action, state=state.name, allowed=["RUNNING", "PAUSED"])
+        return (await self.get(workspace, campaign_id, trigger_id)).trigger
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def expires_ms(item: AcceptItem, accepted_ms: int) -> int:
+    """When a trigger accepted then expires, as the store works it out: the earlier of both limits; 0 for never."""
+    limits = [item.expire_ms] if item.expire_ms else []
+    if item.time_to_live_ms:
+        limits.append(accepted_ms + item.time_to_live_ms)
+    return min(limits, default=0)
+
 
 class _Call:
     """One CreateTrigger call: what does not depend on the campaign, worked out once."""
@@ -156,18 +196,25 @@ class _Call:
         self.rows = [encode_recipient(recipient) for recipient in request.recipients]
         # Without a request id no other call can be meant by this one's record.
         self.fingerprint = (
-            fingerprint((request.context, request.all_or_nothing), self.rows) if request.request_id else ""
-        )
-        self.trigger_id = (
-            derived_trigger_id(request.workspace, request.campaign_id, request.request_id, shards)
+            fingerprint((request.context, request.all_or_nothing, request.expire_ms, request.ordering_key), self.rows)
             if request.request_id
-            else random_trigger_id(shards, secrets.randbits)
+            else ""
+        )
+        key = request.ordering_key
+        shard = ordering_shard(request.workspace, key, shards) if key else None
+        self.trigger_id = (
+            derived_trigger_id(request.workspace, request.campaign_id, request.request_id, shards, shard=shard)
+            if request.request_id
+            else random_trigger_id(shards, secrets.randbits, shard=shard)
         )
         self.shard = shard_of(self.trigger_id) or 0
 
     def plan(self, known: Known) -> tuple[AcceptItem, Head]:
         """What would be written, or the error that says why nothing is."""
         campaign, request = known.campaign, self.request
+        if request.expire_ms and request.expire_ms <= _now_ms():
+            description = "must lie in the future: nothing could be sent any more"
+            raise InvalidRequest.of([FieldProblem(path="expire_time", description=description)])
         if campaign.state is not CampaignState.LIVE:
             raise CampaignStateError(
                 campaign.name, action="trigger", state=campaign.state.name, allowed=[CampaignState.LIVE.name]
@@ -185,6 +232,7 @@ class _Call:
             revision=campaign.revision,
             context=request.context,
             refusals=refusal_rows(_told(refusals)),
+            ordering_key=request.ordering_key,
         )
         definition = campaign.definition
         item = AcceptItem(
@@ -197,8 +245,25 @@ class _Call:
             head=encode(head),
             count=len(rows),
             rows=rows,
+            expire_ms=request.expire_ms,
+            time_to_live_ms=1000 * definition.time_to_live_s,
+            lines=self._lines(refused) if request.ordering_key else [],
         )
         return item, head
+
+    def accepted(self, item: AcceptItem, head: Head, at_ms: int) -> Trigger:
+        """The trigger as it was accepted then; nameless for 0, where nothing was."""
+        trigger_id = self.trigger_id if at_ms else ""
+        return accepted_trigger(trigger_id, head, item.count, at_ms, expires_ms(item, at_ms or _now_ms()))
+
+    def _lines(self, refused: set[int]) -> list[str]:
+        """The line each recipient's delivery stands in."""
+        request = self.request
+        return [
+            ordering_line(request.workspace, request.ordering_key, recipient.user_id)
+            for index, recipient in enumerate(request.recipients)
+            if index not in refused
+        ]
 
     def _refusals(self, campaign: Campaign, schema: ContextSchema) -> tuple[Refusal, ...]:
         recipients = self.request.recipients

@@ -149,7 +149,7 @@ def test_limits_are_the_same_in_the_contract_and_in_the_code() -> None:
     text = (ROOT / "protos/clarion/v1/campaign_service.proto").read_text("utf-8")
     assert f"Campaigns a page; 0: {DEFAULT_SIZE}; more than {MAX_SIZE} is taken as {MAX_SIZE}." in text
     policy, comments = RetryPolicy(), (ROOT / "protos/clarion/v1/campaign.proto").read_text("utf-8")
-    for number in (policy.max_attempts, policy.initial_backoff_s, policy.max_backoff_s):
+    for number in (policy.max_attempts, policy.initial_backoff_s, policy.max_backoff_s, policy.max_age_s):
         assert f"0: the default, {number:,}." in comments
 
 

@@ -75,7 +75,7 @@ def test_the_category_chooses_the_policy_unless_the_campaign_does(
 
 
 def test_a_campaigns_lane_is_its_category() -> None:
-    assert [Definition(category=category).lane for category in Category] == ["transactional", "marketing"]
+    assert [Definition(category=category).lane for category in Category] == ["urgent", "transactional", "marketing"]
 
 
 def test_campaigns_of_two_workspaces_have_two_keys() -> None:

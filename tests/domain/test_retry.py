@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -22,9 +23,23 @@ SENDING = DeliveryState.SENDING
 
 
 def concluded(
-    outcome: Outcome, attempts: int = 1, ambiguity: AmbiguityPolicy = AT_LEAST, drawn: float = 0.5
+    outcome: Outcome,
+    attempts: int = 1,
+    ambiguity: AmbiguityPolicy = AT_LEAST,
+    drawn: float = 0.5,
+    *,
+    policy: RetryPolicy = POLICY,
+    age_from_ms: int = NOW_MS,
 ) -> Conclusion:
-    return conclude(outcome, attempts=attempts, policy=POLICY, ambiguity=ambiguity, now_ms=NOW_MS, draw=lambda: drawn)
+    return conclude(
+        outcome,
+        attempts=attempts,
+        policy=policy,
+        ambiguity=ambiguity,
+        now_ms=NOW_MS,
+        age_from_ms=age_from_ms,
+        draw=lambda: drawn,
+    )
 
 
 S, F, R, A = DeliveryState.SENT, DeliveryState.FAILED, DeliveryState.RETRYING, DeliveryState.AMBIGUOUS
@@ -53,6 +68,20 @@ def test_an_outcome_has_one_conclusion(outcome: Outcome, ambiguity: AmbiguityPol
 def test_more_attempts_than_allowed_end_like_the_last_one(attempts: int) -> None:
     assert concluded(TRANSIENT, attempts).state is F
     assert concluded(Ambiguous(), attempts).state is A
+
+
+@pytest.mark.parametrize(("too_old_s", "after"), [(0, R), (1, F)])
+def test_no_attempt_is_begun_after_the_maximum_age(too_old_s: int, after: DeliveryState) -> None:
+    policy = replace(POLICY, max_age_s=3600)
+    age_from_ms = NOW_MS + 5_000 - 1000 * (policy.max_age_s + too_old_s)  # the next attempt is due in 5 s
+    assert concluded(TRANSIENT, policy=policy, age_from_ms=age_from_ms).state is after
+    assert concluded(Ambiguous(), policy=policy, age_from_ms=age_from_ms).state is (R if after is R else A)
+
+
+@pytest.mark.parametrize("attempts", [1, 3])
+def test_what_came_too_late_for_hand_over_is_expired_whatever_its_attempts(attempts: int) -> None:
+    end = concluded(TransientFailure(reason=Reason.EXPIRED), attempts)
+    assert (end.state, end.reason) == (DeliveryState.EXPIRED, Reason.EXPIRED)
 
 
 def test_the_provider_may_ask_for_a_longer_pause_but_not_for_a_shorter_one() -> None:

@@ -55,7 +55,7 @@ async def test_a_new_campaign_is_a_draft_with_what_was_said_and_the_defaults(cla
     assert made.contents[0].email.html == "<p>Hi</p>"
     assert made.contents[0].email.reply_to == "a@b.example"
     policy = made.retry_policy
-    assert (policy.max_attempts, policy.initial_backoff_s, policy.max_backoff_s) == (8, 30, 3600)
+    assert (policy.max_attempts, policy.initial_backoff_s, policy.max_backoff_s) == (100, 30, 7200)
     assert made.create_time == made.update_time
     assert made.create_time.seconds > 0
     assert not made.HasField("counts")
@@ -208,7 +208,7 @@ class TestUpdating:
         await draft(clarion, display_name="Old", retry_policy={"max_attempts": 3})
         changed = (await clarion.campaigns.UpdateCampaign(update(["*"], contents=[an_email(subject="New")]))).campaign
         assert changed.display_name == ""
-        assert changed.retry_policy.max_attempts == 8
+        assert changed.retry_policy.max_attempts == 100
         assert changed.contents[0].email.subject == "New"
 
     @pytest.mark.parametrize(

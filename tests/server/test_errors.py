@@ -106,7 +106,7 @@ async def test_an_error_after_the_first_step_ends_a_stream_as_it_ends_a_call(cla
     trigger = await clarion.trigger()
     stream = clarion.triggers.WatchTrigger(trigger_service_pb2.WatchTriggerRequest(name=trigger.name))
     assert (await stream.read()).HasField("snapshot")
-    row = f"R;1;1,1,0,0,0,0,0,0;{'0' * 21};0:Q:0:{CANARY}"  # a reason that is none
+    row = f"R;1;1,1,0,0,0,0,0,0;{'0' * 21};0:Q:0:{CANARY}:"  # a reason that is none
     await store.command("XADD", "clarion:{0}:ev", "*", trigger.name.rpartition("/")[2], row)
     error = await refused(stream.read())
     assert error.says == (StatusCode.INTERNAL, "INTERNAL")

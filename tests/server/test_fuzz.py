@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import Any
 
 import grpc
@@ -65,6 +66,7 @@ SCALARS: dict[int, st.SearchStrategy[Any]] = {
     FieldDescriptor.CPPTYPE_BOOL: st.booleans(),
     FieldDescriptor.CPPTYPE_INT32: st.sampled_from([0, 1, 5, -1, 2**31 - 1, -(2**31)]),
     FieldDescriptor.CPPTYPE_INT64: st.sampled_from([0, 1, -1, 2**63 - 1]),
+    FieldDescriptor.CPPTYPE_DOUBLE: st.sampled_from([0.0, 0.5, 50.0, -1.0, 1e300, math.inf, math.nan]),
     FieldDescriptor.CPPTYPE_STRING: TEXT,
 }
 

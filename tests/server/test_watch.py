@@ -252,7 +252,7 @@ class TestBehindTheWire:
 
     async def event(self, store: Store, trigger: Proto, number: int, state: str = "R") -> None:
         """What the functions write when a delivery moves; `number` is told apart by the attempts."""
-        row = f"{state};1;1,1,0,0,0,0,0,0;{'0' * 21};0:G:{number}:"
+        row = f"{state};1;1,1,0,0,0,0,0,0;{'0' * 21};0:G:{number}::"
         await store.command("XADD", EVENTS, "*", ids(trigger), row)
 
     async def test_a_slow_watcher_catches_up_from_the_stream(

@@ -31,7 +31,7 @@ async def test_a_claim_has_an_epoch_and_the_next_one_gets_the_next(records: Reco
     worker = records.worker()
     claim = await records.claim(worker)
     assert (claim.ref.epoch, claim.crashes, len(claim.deliveries)) == (1, 0, 2)
-    assert (await worker.advance(claim, [], finish=True)).step is Step.HANDED_BACK
+    assert (await worker.finish(claim, [])).step is Step.HANDED_BACK
     again = await records.claim(worker)
     assert (again.ref.id, again.ref.epoch, again.crashes) == (claim.ref.id, 2, 0)
 
@@ -40,7 +40,7 @@ async def test_a_claim_sent_twice_is_answered_twice_and_another_one_is_not(recor
     await records.campaign()
     await records.trigger(2)
     (ref,) = await records.jobs()
-    request = {"batch": ref.id, "epoch": 1, "lease_ms": LEASE_MS, "retention_s": 86_400}
+    request = {"batch": ref.id, "epoch": 1, "lease_ms": LEASE_MS, "retention_s": 86_400, "limits": []}
     first = await records.store.call("claim", 0, claim="w1 one", **request)
     assert first[0] == b"CLAIMED"
     again = await records.store.call("claim", 0, claim="w1 one", **request)
@@ -54,7 +54,7 @@ async def test_a_job_of_an_earlier_epoch_claims_nothing(records: Records) -> Non
     await records.trigger()
     worker = records.worker()
     claim = await records.claim(worker)
-    await worker.advance(claim, [], finish=True)
+    await worker.finish(claim, [])
     assert await worker.claim(claim.ref) is NotClaimed.STALE
     assert await worker.claim(BatchRef(shard=0, id=claim.ref.id, epoch=7)) is NotClaimed.STALE
 
@@ -95,7 +95,7 @@ async def test_opening_a_window_is_written_before_anything_is_sent(records: Reco
     worker = records.worker()
     claim = await records.claim(worker)
     opened = await worker.advance(claim, [], wanted(claim, 0, 2))
-    assert (opened.step, opened.allowed) == (Step.OPENED, (True, True))
+    assert (opened.step, opened.permits) == (Step.OPENED, (True, True))
     assert await records.states(trigger) == "GGQ"
     assert [record.attempts for record in await records.deliveries(trigger)] == [1, 1, 0]
 
@@ -109,7 +109,7 @@ async def test_outcomes_are_recorded_as_the_next_window_opens(records: Records) 
     await worker.advance(claim, [], first)
     await worker.advance(claim, results(first[:1], SENT) + results(first[1:], REFUSED), second)
     assert await records.states(trigger) == "SFGG"
-    assert (await worker.advance(claim, results(second, SENT), finish=True)).step is Step.CLOSED
+    assert (await worker.finish(claim, results(second, SENT))).step is Step.CLOSED
     counts = await records.counts(trigger)
     assert (counts.sent, counts.failed, counts.in_flight) == (3, 1, 0)
     assert await records.campaigns.counts(campaign.key) == counts
@@ -126,14 +126,14 @@ async def test_an_advance_whose_answer_was_lost_may_be_repeated(records: Records
     await worker.advance(claim, [], first)
     step = results(first[:1], SENT) + results(first[1:2], retry_at(1)) + results(first[2:], NOT_HANDED_OVER)
     answers = [await worker.advance(claim, step, second) for _ in range(3)]
-    assert {(answer.step, answer.allowed) for answer in answers} == {(Step.OPENED, (True,))}
+    assert {(answer.step, answer.permits) for answer in answers} == {(Step.OPENED, (True,))}
     assert await records.states(trigger) == "SRQG"
     assert [record.attempts for record in await records.deliveries(trigger)] == [1, 1, 0, 1]
     assert (await records.counts(trigger)).sent == 1
     assert len([event for event in await records.events() if event.moves]) == 1
     last = results(second, SENT)
-    assert (await worker.advance(claim, last, finish=True)).step is Step.HANDED_BACK
-    assert (await worker.advance(claim, last, finish=True)).step is Step.FENCED
+    assert (await worker.finish(claim, last)).step is Step.HANDED_BACK
+    assert (await worker.finish(claim, last)).step is Step.FENCED
     assert await records.states(trigger) == "SRQS"
     assert sorted(ref.epoch for ref in await records.jobs()) == [1, 2]
 
@@ -145,7 +145,7 @@ async def test_what_was_not_handed_over_goes_back_without_an_attempt(records: Re
     claim = await records.claim(worker)
     window = wanted(claim)
     await worker.advance(claim, [], window)
-    ended = await worker.advance(claim, results(window, NOT_HANDED_OVER), finish=True)
+    ended = await worker.finish(claim, results(window, NOT_HANDED_OVER))
     assert ended == Advanced(step=Step.HANDED_BACK)
     assert await records.states(trigger) == "QQ"
     assert {record.attempts for record in await records.deliveries(trigger)} == {0}
@@ -161,7 +161,7 @@ async def test_a_window_takes_only_what_is_still_where_the_worker_believes_it_is
     await worker.advance(claim, [], window[:1])
     await worker.advance(claim, results(window[:1], SENT), window[1:2])
     opened = await worker.advance(claim, results(window[1:2], REFUSED), [*window[:2], replace(window[2], attempt=2)])
-    assert opened.allowed == (False, False, False)
+    assert opened.permits == (False, False, False)
     assert await records.states(trigger) == "SFQ"
 
 
@@ -175,7 +175,7 @@ async def test_an_outcome_for_another_attempt_is_not_recorded(records: Records) 
     (result,) = results([want], SENT)
     await worker.advance(claim, [replace(result, attempts=0)])
     assert await records.states(trigger) == "G"
-    await worker.advance(claim, [result], finish=True)
+    await worker.finish(claim, [result])
     assert await records.states(trigger) == "S"
 
 
@@ -187,7 +187,7 @@ async def test_an_unrenderable_delivery_fails_without_an_attempt(records: Record
     bad = Conclusion(state=DeliveryState.FAILED, reason=Reason.RENDER_FAILED, detail="subject: 'x' is undefined")
     (first, _) = wanted(claim)
     (result,) = results([first], bad)
-    await worker.advance(claim, [replace(result, attempts=0)], finish=True)
+    await worker.finish(claim, [replace(result, attempts=0)])
     record = (await records.deliveries(trigger))[0]
     assert (record.state, record.attempts, record.detail) == (DeliveryState.FAILED, 0, bad.detail)
 
@@ -232,7 +232,7 @@ async def test_retries_of_another_second_revision_or_campaign_have_jobs_of_their
     first, second = wanted(claim)
     await worker.advance(claim, [], [first, second])
     await worker.advance(claim, results([first], retry_at(due_ms)) + results([second], retry_at(due_ms + 3_000)))
-    await worker.advance(claim, [], finish=True)
+    await worker.finish(claim, [])
     await records.campaign(display_name="changed")
     await records.trigger()
     await deliver(worker, await records.claim(worker), retry_at(due_ms))

@@ -46,7 +46,7 @@ async def test_a_thousand_recipients_are_cancelled_over_all_their_pages(records:
     assert await records.triggers.cancel(trigger) is TriggerState.RUNNING
     assert (await records.counts(trigger)).cancelled == 970
     assert (await records.get(trigger)).trigger.state is TriggerState.CANCELLING
-    await worker.advance(claim, results(wanted(claim, 10, 30), SENT), finish=True)
+    await worker.finish(claim, results(wanted(claim, 10, 30), SENT))
     stored = (await records.get(trigger)).trigger
     assert (stored.state, stored.counts.sent, stored.counts.cancelled) == (TriggerState.CANCELLED, 30, 970)
     assert {await worker.claim(ref) for ref in await records.jobs()} == {NotClaimed.EMPTY}
@@ -61,8 +61,8 @@ async def test_a_cancelled_delivery_is_not_opened_any_more(records: Records) -> 
     await worker.advance(claim, [], wanted(claim, 0, 1))
     await records.triggers.cancel(trigger)
     opened = await worker.advance(claim, results(wanted(claim, 0, 1), SENT), wanted(claim, 1, 2))
-    assert (opened.step, opened.allowed) == (Step.OPENED, (False, False))
-    assert (await worker.advance(claim, [], finish=True)).step is Step.CLOSED
+    assert (opened.step, opened.permits) == (Step.OPENED, (False, False))
+    assert (await worker.finish(claim, [])).step is Step.CLOSED
     assert await records.states(trigger) == "SCC"
 
 
@@ -77,7 +77,7 @@ async def test_a_retry_of_what_was_called_off_ends_instead(
     claim = await records.claim(worker)
     await worker.advance(claim, [], wanted(claim))
     await _call_off(records, call_off, trigger)
-    await worker.advance(claim, results(wanted(claim), retry_at(1, ambiguous=ambiguous)), finish=True)
+    await worker.finish(claim, results(wanted(claim), retry_at(1, ambiguous=ambiguous)))
     (record,) = await records.deliveries(trigger)
     assert record.state.value == state
     assert record.ambiguous_attempts == int(ambiguous)
@@ -153,7 +153,7 @@ async def test_a_window_that_would_open_under_a_paused_campaign_does_not(records
     await records.act(Action.PAUSE)
     opened = await worker.advance(claim, results(wanted(claim, 0, 1), SENT), wanted(claim, 1, 2))
     assert opened.step is Step.PAUSED
-    assert (await worker.advance(claim, [], finish=True)).step is Step.HANDED_BACK
+    assert (await worker.finish(claim, [])).step is Step.HANDED_BACK
     assert (await records.jobs(), await records.states(trigger)) == ([], "SQQ")
     await records.act(Action.RESUME)
     claim = await records.claim(worker)
@@ -193,7 +193,7 @@ async def test_the_sweep_gives_out_what_a_resume_left_parked(records: Records) -
     (ref,) = await records.jobs()
     await records.act(Action.PAUSE)
     await records.worker().claim(ref)
-    gate = {"campaign": campaign.key, "version": 99, "state": "L", "revision": 1, "kept_ms": 0}
+    gate = {"campaign": campaign.key, "version": 99, "state": "L", "revision": 1, "throttle": "", "kept_ms": 0}
     await records.store.call("gate", 0, **gate)
     await records.look_at(ref.id)
     assert await records.sweep() == [(ref.id, "UNPARKED")]
@@ -227,8 +227,8 @@ async def test_a_stopped_campaigns_work_is_cancelled_where_it_waits(records: Rec
     await worker.claim(refs[2])
     await records.act(Action.STOP)
     opened = await worker.advance(claim, results(wanted(claim, 0, 1), SENT), wanted(claim, 1, 1))
-    assert opened.allowed == (False,)
-    assert (await worker.advance(claim, [], finish=True)).step is Step.CLOSED
+    assert opened.permits == (False,)
+    assert (await worker.finish(claim, [])).step is Step.CLOSED
     for ref in await records.jobs():
         assert await worker.claim(ref) is NotClaimed.EMPTY
     states = [await records.states(item.trigger_id) for item in (waiting, retrying, parked, sending)]
@@ -250,7 +250,7 @@ async def test_a_definite_outcome_counts_even_if_it_was_called_off_meanwhile(
     await worker.advance(claim, [], wanted(claim))
     await _call_off(records, call_off, trigger)
     end = SENT if conclusion is SENT else REFUSED
-    await worker.advance(claim, results(wanted(claim), end), finish=True)
+    await worker.finish(claim, results(wanted(claim), end))
     assert [record.state for record in await records.deliveries(trigger)] == [end.state]
 
 

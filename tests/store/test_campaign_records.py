@@ -14,7 +14,7 @@ from clarion_core.domain.trigger import Counts
 from clarion_core.store.campaigns import CampaignStore, RequestKey
 from clarion_core.store.keys import CONTROL, LIMITS, key
 from clarion_core.store.store import Store
-from support.records import Records
+from support.records import RETENTION_S, Records
 
 
 async def gate(records: Records, shard: int = 0, campaign: str = "default/welcome") -> tuple[str, int]:
@@ -145,7 +145,7 @@ async def test_a_campaign_removed_while_a_page_is_read_does_not_end_the_list(rec
 
 
 async def test_every_shard_has_a_gate_and_a_share_of_the_counts(records: Records, store: Store) -> None:
-    campaigns = CampaignStore(store, 3)
+    campaigns = CampaignStore(store, 3, RETENTION_S)
     slot = await campaigns.read("default", "spread")
     campaign = Campaign(
         workspace="default",

@@ -165,7 +165,7 @@ class Life(RuleBasedStateMachine):
         answer = self.run(self.worker.advance(hand.claim, ended, window, solo=solo))
         if data.draw(st.booleans()):  # the answer got lost
             again = self.run(self.worker.advance(hand.claim, ended, window, solo=solo))
-            assert (again.step, again.allowed) == (answer.step, answer.allowed)
+            assert (again.step, again.permits) == (answer.step, answer.permits)
         self._note(hand, ended)
         if hand.fenced:
             assert answer.step is Step.FENCED
@@ -174,18 +174,18 @@ class Life(RuleBasedStateMachine):
         if self.gates[self._campaign(hand)] == "P":
             assert answer.step is Step.PAUSED
             return
-        assert answer.allowed == tuple(self._opened(want) for want in window)
+        assert answer.permits == tuple(self._opened(want) for want in window)
         hand.next += len(window)
-        hand.window = [want for want, ok in zip(window, answer.allowed, strict=True) if ok]
+        hand.window = [want for want, ok in zip(window, answer.permits, strict=True) if ok]
 
     @precondition(lambda self: self.hands)
     @rule(data=st.data())
     def finish(self, data: st.DataObject) -> None:
         hand = data.draw(st.sampled_from(self.hands))
         ended = self._ended(data, hand)
-        answer = self.run(self.worker.advance(hand.claim, ended, finish=True))
+        answer = self.run(self.worker.finish(hand.claim, ended))
         if data.draw(st.booleans()):
-            assert self.run(self.worker.advance(hand.claim, ended, finish=True)).step is Step.FENCED
+            assert self.run(self.worker.finish(hand.claim, ended)).step is Step.FENCED
         self._note(hand, ended)
         retried = [self.known[result.delivery_id] for result in ended]
         rest = [each for each in self.known.values() if each.batch == hand.batch and not each.is_final]

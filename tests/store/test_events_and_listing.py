@@ -17,7 +17,7 @@ async def test_a_group_of_outcomes_is_one_entry_with_the_account_after_it(record
     window = wanted(claim)
     await worker.advance(claim, [], window)
     await worker.advance(claim, results(window[:1], SENT) + results(window[1:2], REFUSED), window[2:])
-    await worker.advance(claim, results(window[2:], SENT), finish=True)
+    await worker.finish(claim, results(window[2:], SENT))
     assert await records.store.command("XLEN", key(0, "events")) == 2
     first, second = await records.events()
     assert first.trigger == one.trigger_id

@@ -57,7 +57,7 @@ async def test_only_open_windows_become_ambiguous(records: Records, policy: Ambi
     assert [record.reason for record in await records.deliveries(trigger)][1:3] == [Reason.HANDOVER_UNKNOWN] * 2
     worker = records.worker("w2")
     again = await records.claim(worker)
-    assert (again.ref.epoch, again.crashes) == (2, 1)
+    assert (again.ref.epoch, again.crashes) == (2, 0)
     assert [each.record.attempts for each in again.deliveries] == ([1, 1, 0] if policy is AT_LEAST else [0])
     await deliver(worker, again)
     stored = (await records.get(trigger)).trigger
@@ -86,8 +86,8 @@ async def test_a_fenced_worker_opens_nothing_and_loses_its_batch(records: Record
     late = records.worker("w1")
     assert await late.renew(0, [claim.ref]) == {claim.ref.id}
     answer = await late.advance(claim, [], wanted(claim, 3, 1))
-    assert (answer.step, answer.allowed) == (Step.FENCED, ())
-    assert (await late.advance(claim, [], finish=True)).step is Step.FENCED
+    assert (answer.step, answer.permits) == (Step.FENCED, ())
+    assert (await late.finish(claim, [])).step is Step.FENCED
     assert await records.states(trigger) == "SQQQ"
     new = await records.claim(records.worker("w2"))
     assert (await late.advance(claim, [], wanted(claim, 3, 1))).step is Step.FENCED
@@ -130,7 +130,7 @@ async def test_a_late_outcome_of_a_delivery_already_sent_again_changes_nothing(r
     await records.worker("w2").advance(new, [], wanted(new))
     await records.worker("w1").advance(claim, results(wanted(claim, 1, 2), REFUSED))
     assert await records.states(trigger) == "SGGG"
-    await records.worker("w2").advance(new, results(wanted(new), SENT), finish=True)
+    await records.worker("w2").finish(new, results(wanted(new), SENT))
     await records.worker("w1").advance(claim, results(wanted(claim, 1, 2), REFUSED))
     assert await records.states(trigger) == "SSSS"
     assert [record.ambiguous_attempts for record in await records.deliveries(trigger)] == [0, 1, 1, 0]
@@ -150,7 +150,7 @@ async def test_an_ambiguous_window_opened_no_more_after_the_late_outcome(records
     new = await records.claim(records.worker("w2"))
     await records.worker("w1").advance(claim, results(wanted(claim, 1, 2), SENT))
     opened = await records.worker("w2").advance(new, [], wanted(new))
-    assert opened.allowed == (False, False, True)
+    assert opened.permits == (False, False, True)
     assert await records.states(trigger) == "SSSG"
 
 
@@ -203,7 +203,7 @@ async def test_a_recorded_outcome_shows_that_the_batch_is_no_poison(records: Rec
     worker = records.worker()
     claim = await records.claim(worker)
     await worker.advance(claim, [], wanted(claim, 0, 1), solo=True)
-    await worker.advance(claim, results(wanted(claim, 0, 1), SENT), finish=True)
+    await worker.finish(claim, results(wanted(claim, 0, 1), SENT))
     assert (await records.claim(worker)).crashes == 0
 
 
@@ -265,7 +265,7 @@ async def test_after_the_store_was_away_nobody_takes_over_for_a_lease(records: R
     assert await records.worker("w2").claim(claim.ref) is NotClaimed.GRACE
     assert await records.states(trigger) == "SGGQ"
     assert await worker.renew(0, [claim.ref]) == set()
-    assert (await worker.advance(claim, results(wanted(claim, 1, 2), SENT), finish=True)).step is Step.HANDED_BACK
+    assert (await worker.finish(claim, results(wanted(claim, 1, 2), SENT))).step is Step.HANDED_BACK
     assert await records.states(trigger) == "SSSQ"
 
 
@@ -296,7 +296,7 @@ async def test_a_retry_batch_is_taken_over_like_any_other(records: Records) -> N
     assert [each.record.attempts for each in again.deliveries] == [2]
     (want,) = wanted(again)
     await worker.advance(again, [], [replace(want, attempt=3)])
-    await worker.advance(again, results([want], SENT), finish=True)
+    await worker.finish(again, results([want], SENT))
     assert (await records.deliveries(trigger))[1].state is DeliveryState.SENT
     assert await records.jobs() == []
 
@@ -318,6 +318,6 @@ async def test_a_late_worker_is_not_believed_about_an_attempt_that_was_not_its_o
     (attempt,) = wanted(first)
     failed = Conclusion(state=DeliveryState.FAILED, reason=Reason.RENDER_FAILED)
     said = [replace(result, opened=False) for result in results([attempt], failed)]
-    assert (await records.worker("w2").advance(late, said, finish=True)).step is Step.FENCED
+    assert (await records.worker("w2").finish(late, said)).step is Step.FENCED
     (record,) = await records.deliveries(trigger)
     assert (record.state, record.attempts, record.ambiguous_attempts) == (DeliveryState.QUEUED, 1, 1)

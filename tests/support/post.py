@@ -8,12 +8,15 @@ from typing import Any
 
 from clarion_core.content.renderer import Renderer
 from clarion_core.domain.campaign import Campaign, EmailContent
-from clarion_core.domain.outcome import Outcome
+from clarion_core.domain.outcome import Ambiguous, Outcome
 from clarion_core.store.batches import BatchRef, BatchStore
+from clarion_workers import run
+from clarion_workers.channels import CutOff
 from clarion_workers.channels.email import EmailChannel, EmailMessage, SmtpConfig
 from clarion_workers.deliver import Deliverer
 from clarion_workers.leases import Leases
 from clarion_workers.messages import Composer
+from clarion_workers.providers import Router
 from clarion_workers.revisions import Revisions
 from clarion_workers.windows import Windows
 from support.records import Records
@@ -24,7 +27,7 @@ EMAIL = EmailContent(
 
 
 class Gate:
-    """The real channel behind a gate: what is handed over waits at it, while it is shut."""
+    """The real channel behind a gate: what is handed over waits at it, while it is shut, like at a slow provider."""
 
     def __init__(self, channel: EmailChannel) -> None:
         self._channel = channel
@@ -42,7 +45,10 @@ class Gate:
         """As `Channel.send`."""
         self.windows.append(len(messages))
         self.asked.set()
-        await self.open.wait()
+        try:
+            await self.open.wait()
+        except asyncio.CancelledError:
+            raise CutOff([Ambiguous(detail="cut off at the gate")] * len(messages)) from None
         return await self._channel.send(messages)
 
     async def close(self) -> None:
@@ -68,14 +74,15 @@ class Post:
         self.windows = Windows(window)
         config = SmtpConfig(host="127.0.0.1", port=smtp_port, message_id_domain="example.com", timeout_s=5.0)
         self.gate = Gate(EmailChannel(config))
-        self._deliverer = Deliverer(
+        post = run.Post(
             batches=batches,
             leases=self.leases,
             composer=Composer(Revisions(records.campaigns), Renderer()),
-            email=self.gate,
+            router=Router(self.gate),
             windows=self.windows,
             draining=self.draining,
         )
+        self._deliverer = Deliverer(post)
 
     async def run(self, ref: BatchRef) -> None:
         """Run a job to its end."""

@@ -46,8 +46,8 @@ class Records:
         self.store = store
         self.accepting = AcceptStore(store)
         self.triggers = TriggerStore(store, 1, RETENTION_S)
-        self.campaigns = CampaignStore(store, 1)
-        self.upkeep = Upkeep(store, worker="upkeep")
+        self.campaigns = CampaignStore(store, 1, RETENTION_S)
+        self.upkeep = Upkeep(store, worker="upkeep", retention_s=RETENTION_S)
         self._live: dict[str, Campaign] = {}
         self._requests = 0
 
@@ -232,8 +232,8 @@ async def deliver(worker: BatchStore, claim: Claim, conclusion: Conclusion = SEN
     """Open one window over the whole claim and record this end for all that may be handed over."""
     window = wanted(claim)
     opened = await worker.advance(claim, [], window)
-    allowed = [want for want, ok in zip(window, opened.allowed, strict=True) if ok]
-    return await worker.advance(claim, results(allowed, conclusion), finish=True)
+    allowed = [want for want, ok in zip(window, opened.permits, strict=True) if ok]
+    return await worker.finish(claim, results(allowed, conclusion))
 
 
 def allowing(attempts: int) -> RetryPolicy:

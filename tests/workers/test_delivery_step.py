@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -137,24 +138,28 @@ async def test_a_window_cut_off_in_the_middle_is_ambiguous_and_the_rest_is_not(
 
 
 class CutOff(BatchStore):
-    """Its worker is cut off at the nth call of `advance`, before it is made or before its answer is heard."""
+    """Its worker is cut off at the nth call that records, before it is made or before its answer is heard."""
 
     def __init__(self, store: Store, nth: int, *, heard: bool) -> None:
         super().__init__(store, worker="post", lease_ms=LEASE_MS, retention_s=RETENTION_S)
         self._left, self._heard = nth, heard
 
-    async def advance(
-        self, claim: Claim, results: Sequence[Result], window: Sequence[Wanted] = (), **how: bool
-    ) -> Advanced:
+    async def advance(self, *what: Any, **how: Any) -> Advanced:
+        return await self._cut(lambda: super(CutOff, self).advance(*what, **how))
+
+    async def finish(self, *what: Any, **how: Any) -> Advanced:
+        return await self._cut(lambda: super(CutOff, self).finish(*what, **how))
+
+    async def _cut(self, call: Callable[[], Awaitable[Advanced]]) -> Advanced:
         self._left -= 1
         if not self._left:
             if not self._heard:
-                await super().advance(claim, results, window, **how)
+                await call()
             task = asyncio.current_task()
             assert task
             task.cancel()
             await asyncio.sleep(0)
-        return await super().advance(claim, results, window, **how)
+        return await call()
 
 
 @pytest.mark.parametrize("nth", range(1, 8))
@@ -191,7 +196,7 @@ async def test_a_store_that_cannot_be_asked_for_the_campaign_costs_the_batch_not
 
     await email_campaign(records)
     trigger = await a_trigger(records, 3)
-    records.campaigns = Away(records.store, 1)
+    records.campaigns = Away(records.store, 1, RETENTION_S)
     post = a_post()
     await post.run((await records.jobs())[0])
     (ref,) = await records.jobs()
@@ -341,8 +346,8 @@ async def test_a_paused_campaign_whose_window_had_opened_unheard_leaves_none_ope
 
     class Unheard(BatchStore):
         async def advance(
-            self, claim: Claim, results: Sequence[Result], window: Sequence[Wanted] = (), **how: bool
-        ) -> Advanced:  # type: ignore[override]
+            self, claim: Claim, results: Sequence[Result], window: Sequence[Wanted] = (), **how: Any
+        ) -> Advanced:
             if window:
                 await super().advance(claim, results, window, **how)
                 await records.act(Action.PAUSE)

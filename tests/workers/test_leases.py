@@ -110,7 +110,7 @@ async def test_a_connection_that_goes_dead_without_a_word_does_not_cost_the_leas
             keeping.cancel()
             await asyncio.gather(keeping, return_exceptions=True)
             assert not lease.lost
-        await worker.advance(claim, [], finish=True)
+        await worker.finish(claim, [])
         await redis.aclose()
 
 
@@ -141,4 +141,4 @@ async def test_a_store_that_stalls_for_half_a_lease_is_asked_again_before_the_le
         after_ms = await renewed(before_ms)
         await tasks.end([keeping])
     assert after_ms - lease_ms < before_ms, "renewed after it was over"
-    await worker.advance(claim, [], finish=True)
+    await worker.finish(claim, [])

@@ -7,21 +7,24 @@ import pytest
 from clarion_core.store.keys import key
 from clarion_core.store.upkeep import Upkeep
 from clarion_workers.sweep import Sweeper
-from support.records import LANE, Records, deliver, wanted
+from support.records import LANE, RETENTION_S, Records, deliver, wanted
 
 
 def a_sweeper(records: Records, worker: str = "w1", every_s: float = 60.0) -> Sweeper:
     return Sweeper(
         batches=records.worker(worker),
         campaigns=records.campaigns,
-        upkeep=Upkeep(records.store, worker=worker),
+        upkeep=Upkeep(records.store, worker=worker, retention_s=RETENTION_S),
         shards=1,
         every_s=every_s,
     )
 
 
 async def test_one_worker_sweeps_at_a_time(records: Records) -> None:
-    one, other = Upkeep(records.store, worker="one"), Upkeep(records.store, worker="other")
+    one, other = (
+        Upkeep(records.store, worker="one", retention_s=RETENTION_S),
+        Upkeep(records.store, worker="other", retention_s=RETENTION_S),
+    )
     assert await one.take_turn(0, 60)
     assert not await other.take_turn(0, 60)
     assert await one.take_turn(0, 60)
@@ -84,7 +87,7 @@ async def test_an_account_that_does_not_add_up_is_said_loudly(
 async def test_an_account_that_moves_while_it_is_counted_is_not_judged(records: Records) -> None:
     await records.campaign()
     trigger = await records.trigger(2)
-    upkeep = Upkeep(records.store, worker="w1")
+    upkeep = Upkeep(records.store, worker="w1", retention_s=RETENTION_S)
     counted = upkeep.counted
 
     async def moved_meanwhile(*arguments: object) -> object:

@@ -24,7 +24,9 @@ from clarion_workers.channels.email.config import from_settings
 from clarion_workers.deliver import Deliverer
 from clarion_workers.leases import Leases
 from clarion_workers.messages import Composer
+from clarion_workers.providers import Router
 from clarion_workers.revisions import Revisions
+from clarion_workers.run import Post
 from clarion_workers.sweep import Sweeper
 from clarion_workers.windows import Windows
 
@@ -43,8 +45,8 @@ class PostRoom:
         self._store = Store(self._redis)
         self._draining = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._email = EmailChannel(from_settings(settings))
-        campaigns = CampaignStore(self._store, settings.shards)
+        campaigns = CampaignStore(self._store, settings.shards, settings.retention_s)
+        self._router = Router(EmailChannel(from_settings(settings)))
         batches = BatchStore(
             self._store, worker=self.name, lease_ms=round(1000 * settings.lease_s), retention_s=settings.retention_s
         )
@@ -52,7 +54,7 @@ class PostRoom:
         self._sweeper = Sweeper(
             batches=batches,
             campaigns=campaigns,
-            upkeep=Upkeep(self._store, worker=self.name),
+            upkeep=Upkeep(self._store, worker=self.name, retention_s=settings.retention_s),
             shards=settings.shards,
             every_s=settings.sweep_s,
         )
@@ -65,12 +67,14 @@ class PostRoom:
                 shard=shard,
                 lane=lane,
                 deliver=Deliverer(
-                    batches=batches,
-                    leases=self._leases,
-                    composer=composer,
-                    email=self._email,
-                    windows=windows[lane],
-                    draining=self._draining,
+                    Post(
+                        batches=batches,
+                        leases=self._leases,
+                        composer=composer,
+                        router=self._router,
+                        windows=windows[lane],
+                        draining=self._draining,
+                    )
                 ).job,
                 jobs=settings.jobs,
                 lease_s=settings.lease_s,
@@ -111,7 +115,7 @@ class PostRoom:
         failed = [task.exception() for task in self._tasks if task.done() and not task.cancelled()]
         await self._drain()
         await tasks.end(self._tasks)
-        await self._email.close()
+        await self._router.close()
         await self._store.close()
         await self._blocking.aclose()
         for error in failed:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 
 from clarion_core import logs
 from clarion_core.domain.errors import ClarionError
@@ -45,6 +46,8 @@ class Sweeper:
         """One turn over every shard."""
         for shard in range(self._shards):
             if await self._upkeep.take_turn(shard, self._every_s):
+                await self._until_done(shard, self._upkeep.expire)
+                await self._until_done(shard, self._upkeep.give_out_held)
                 await self._repair(shard)
                 await self._recount(shard)
                 await self._trim(shard)
@@ -61,8 +64,12 @@ class Sweeper:
 
     async def _trim(self, shard: int) -> None:
         await self._upkeep.trim_events(shard)
+        await self._until_done(shard, self._upkeep.trim_index)
+
+    async def _until_done(self, shard: int, part: Callable[[int], Awaitable[bool]]) -> None:
+        """Do a task in parts, as long as one turn lasts; the next turn goes on."""
         deadline = time.monotonic() + self._every_s
-        while await self._upkeep.trim_index(shard) and time.monotonic() < deadline:
+        while await part(shard) and time.monotonic() < deadline:
             continue
 
     async def _recount(self, shard: int) -> None:

@@ -56,6 +56,7 @@ def after(action: Action, state: CampaignState, *, name: str) -> CampaignState:
 class Category(StrEnum):
     """What kind of message it is; the value is also the name of its lane."""
 
+    URGENT = "urgent"
     TRANSACTIONAL = "transactional"
     MARKETING = "marketing"
 
@@ -68,6 +69,7 @@ class AmbiguityPolicy(StrEnum):
 
 
 DEFAULT_AMBIGUITY: Mapping[Category, AmbiguityPolicy] = {
+    Category.URGENT: AmbiguityPolicy.AT_LEAST_ONCE,
     Category.TRANSACTIONAL: AmbiguityPolicy.AT_LEAST_ONCE,
     Category.MARKETING: AmbiguityPolicy.AT_MOST_ONCE,
 }
@@ -107,13 +109,35 @@ class EmailContent:
     text: str = ""
 
 
+HOUR_S = 3_600
+# No shorter age gives a provider's restart, or a greylisting server, the time they need (Adobe Journey Optimizer's
+# bounds: 10 minutes for messages somebody waits for, 6 hours for the others, 84 hours unless told otherwise).
+MIN_RETRY_AGE_S: Mapping[Category, int] = {
+    Category.URGENT: 600,
+    Category.TRANSACTIONAL: 600,
+    Category.MARKETING: 6 * HOUR_S,
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """How failed attempts are repeated: exponential backoff with full jitter."""
+    """How failed attempts are repeated: exponential backoff with full jitter, until the delivery is too old.
 
-    max_attempts: int = 8
+    `max_age_s` counts from acceptance, or from the redrive; no attempt is begun after it.
+    """
+
+    max_attempts: int = 100
     initial_backoff_s: int = 30
-    max_backoff_s: int = 3600
+    max_backoff_s: int = 2 * HOUR_S
+    max_age_s: int = 84 * HOUR_S
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Throttle:
+    """At most `rate_per_s` hand-overs a second and, after a lull, `burst` at once. Rate 0: no limit."""
+
+    rate_per_s: float = 0.0
+    burst: int = 0  # 0: a tenth of a second's worth, at least 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +151,8 @@ class Definition:
     context: tuple[ContextField, ...] = ()
     email: EmailContent | None = None
     retry_policy: RetryPolicy = RetryPolicy()
+    time_to_live_s: int = 0  # 0: for ever
+    throttle: Throttle = Throttle()
 
     @property
     def ambiguity(self) -> AmbiguityPolicy:

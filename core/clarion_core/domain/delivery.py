@@ -21,7 +21,7 @@ class DeliveryState(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """True where no further move is possible."""
+        """True where the delivery is accounted for; a redrive alone moves it again."""
         return self in FINAL_STATES
 
 
@@ -55,6 +55,7 @@ TRANSITIONS: dict[DeliveryState, frozenset[DeliveryState]] = {
             DeliveryState.SENT,
             DeliveryState.FAILED,
             DeliveryState.CANCELLED,  # a definite refusal for now, of a trigger that was called off
+            DeliveryState.EXPIRED,  # a definite refusal for now, and the next attempt would be too late
             DeliveryState.AMBIGUOUS,  # cut off, and not to be repeated (AT_MOST_ONCE)
         }
     ),
@@ -68,6 +69,8 @@ TRANSITIONS: dict[DeliveryState, frozenset[DeliveryState]] = {
         }
     ),
     **{state: frozenset() for state in FINAL_STATES},
+    DeliveryState.FAILED: frozenset({DeliveryState.QUEUED}),  # redriven
+    DeliveryState.AMBIGUOUS: frozenset({DeliveryState.QUEUED}),  # redriven
 }
 # What a worker that lost its batch may still put right: how an attempt ended that had to be called ambiguous.
 CORRECTIONS: dict[DeliveryState, frozenset[DeliveryState]] = {
@@ -81,6 +84,7 @@ class Reason(StrEnum):
 
     NONE = ""
     RECIPIENT_REFUSED = "RECIPIENT_REFUSED"
+    RECIPIENT_DEFERRED = "RECIPIENT_DEFERRED"
     MESSAGE_REFUSED = "MESSAGE_REFUSED"
     PROVIDER_DEFERRED = "PROVIDER_DEFERRED"
     PROVIDER_UNREACHABLE = "PROVIDER_UNREACHABLE"
@@ -91,17 +95,23 @@ class Reason(StrEnum):
     POISON = "POISON"
     TRIGGER_CANCELLED = "TRIGGER_CANCELLED"
     CAMPAIGN_STOPPED = "CAMPAIGN_STOPPED"
+    EXPIRED = "EXPIRED"
     INTERNAL = "INTERNAL"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryRecord:
-    """What the ledger holds of one delivery. Times are milliseconds since 1970 by the store's clock."""
+    """What the ledger holds of one delivery. Times are milliseconds since 1970 by the store's clock.
+
+    `since_ms`: when it was redriven, 0 if never; attempts and age count from then. `provider` has or had it last.
+    """
 
     state: DeliveryState = DeliveryState.QUEUED
     attempts: int = 0
     ambiguous_attempts: int = 0
     time_ms: int = 0
     due_ms: int = 0
+    since_ms: int = 0
+    provider: str = ""
     reason: Reason = Reason.NONE
     detail: str = ""

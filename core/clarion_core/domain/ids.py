@@ -20,17 +20,36 @@ def base32(number: int, chars: int) -> str:
     return pairs[-chars:]
 
 
-def derived_trigger_id(workspace: str, campaign_id: str, request_id: str, shards: int) -> str:
-    """The trigger id of a request id: the same for the same request, so that its record is found by key alone."""
+def derived_trigger_id(
+    workspace: str, campaign_id: str, request_id: str, shards: int, *, shard: int | None = None
+) -> str:
+    """The trigger id of a request id: the same for the same request, so that its record is found by key alone.
+
+    In the shard that the request id says, or the given one: triggers of an ordering key are together.
+    """
     digest = hashlib.sha256(f"{workspace}\0{campaign_id}\0{request_id}".encode()).digest()
-    shard = int.from_bytes(digest[16:20]) % shards
+    if shard is None:
+        shard = int.from_bytes(digest[16:20]) % shards
     return base32(shard, _SHARD_CHARS) + base32(int.from_bytes(digest[:16]), _HASH_CHARS)
 
 
-def random_trigger_id(shards: int, random_bits: Callable[[int], int]) -> str:
-    """A trigger id for a call without a request id."""
+def random_trigger_id(shards: int, random_bits: Callable[[int], int], *, shard: int | None = None) -> str:
+    """A trigger id for a call without a request id, in any shard or the given one."""
     bits = random_bits(128 + 16)
-    return base32((bits >> 128) % shards, _SHARD_CHARS) + base32(bits, _HASH_CHARS)
+    if shard is None:
+        shard = (bits >> 128) % shards
+    return base32(shard, _SHARD_CHARS) + base32(bits, _HASH_CHARS)
+
+
+def ordering_shard(workspace: str, ordering_key: str, shards: int) -> int:
+    """Where everything of an ordering key lives."""
+    return int.from_bytes(hashlib.sha256(f"{workspace}\0{ordering_key}".encode()).digest()[:4]) % shards
+
+
+def ordering_line(workspace: str, ordering_key: str, user_id: str) -> str:
+    """The line in which an ordering key's deliveries to one recipient stand."""
+    digest = hashlib.sha256(f"{workspace}\0{ordering_key}\0{user_id}".encode()).digest()
+    return base32(int.from_bytes(digest[:16]), _HASH_CHARS)
 
 
 def new_base(shard: int, now_ms: int, random_bits: Callable[[int], int]) -> str:

@@ -30,31 +30,37 @@ def conclude(
     policy: RetryPolicy,
     ambiguity: AmbiguityPolicy,
     now_ms: int,
+    age_from_ms: int,
     draw: Callable[[], float],
 ) -> Conclusion:
     """Decide what follows from the outcome of the `attempts`-th attempt (the first is 1).
 
     `draw` returns an even random number in [0, 1). A definite refusal for now is repeated under both policies
-    until the attempts are spent; an ambiguous hand-over is repeated under AT_LEAST_ONCE alone, and ends AMBIGUOUS
-    where it was the last attempt.
+    until the attempts are spent, or the next one would come after the maximum age, counted from `age_from_ms`; an
+    ambiguous hand-over is repeated under AT_LEAST_ONCE alone, and ends AMBIGUOUS where it was the last attempt.
     """
+    last_ms = age_from_ms + 1000 * policy.max_age_s
     match outcome:
         case Sent(detail=detail):
             return Conclusion(state=DeliveryState.SENT, detail=clip(detail))
         case PermanentFailure(reason=reason, detail=detail):
             return Conclusion(state=DeliveryState.FAILED, reason=reason, detail=clip(detail))
+        case TransientFailure(reason=Reason.EXPIRED, detail=detail):
+            return Conclusion(state=DeliveryState.EXPIRED, reason=Reason.EXPIRED, detail=clip(detail))
         case TransientFailure(reason=reason, detail=detail, retry_after_s=wait_s):
-            if attempts >= policy.max_attempts:
-                return Conclusion(state=DeliveryState.FAILED, reason=reason, detail=clip(detail))
             due_ms = now_ms + round(1000 * max(backoff_s(attempts, policy, draw()), wait_s or 0.0))
+            if attempts >= policy.max_attempts or due_ms > last_ms:
+                return Conclusion(state=DeliveryState.FAILED, reason=reason, detail=clip(detail))
             return Conclusion(state=DeliveryState.RETRYING, reason=reason, detail=clip(detail), due_ms=due_ms)
         case Ambiguous(detail=detail):
-            again = ambiguity is AmbiguityPolicy.AT_LEAST_ONCE and attempts < policy.max_attempts
+            due_ms = now_ms + round(1000 * backoff_s(attempts, policy, draw()))
+            repeats = ambiguity is AmbiguityPolicy.AT_LEAST_ONCE
+            again = repeats and attempts < policy.max_attempts and due_ms <= last_ms
             return Conclusion(
                 state=DeliveryState.RETRYING if again else DeliveryState.AMBIGUOUS,
                 reason=Reason.HANDOVER_UNKNOWN,
                 detail=clip(detail),
-                due_ms=now_ms + round(1000 * backoff_s(attempts, policy, draw())) if again else 0,
+                due_ms=due_ms if again else 0,
                 ambiguous=True,
             )
 

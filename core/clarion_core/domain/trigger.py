@@ -12,7 +12,7 @@ MAX_RECIPIENTS = 1_000
 
 
 class TriggerState(StrEnum):
-    """Where a trigger stands; the value is the letter the store keeps, PAUSED is its campaign's."""
+    """Where a trigger stands; the value is the letter the store keeps. It is PAUSED also while its campaign is."""
 
     RUNNING = "R"
     PAUSED = "P"
@@ -70,6 +70,8 @@ class Trigger:
     counts: Counts
     create_ms: int
     finish_ms: int = 0
+    expire_ms: int = 0  # 0: never
+    ordering_key: str = ""
     refusals: tuple[Refusal, ...] = ()
 
     @property
@@ -104,6 +106,7 @@ class DeliveryMove:
     state: str
     attempts: int
     reason: str
+    provider: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,7 +30,11 @@ class Verdict(StrEnum):
 
 @dataclass(slots=True, kw_only=True)
 class AcceptItem:
-    """One trigger to accept. `rows` are its recipients as records; empty once they are staged under `placement`."""
+    """One trigger to accept. `rows` are its recipients as records; empty once they are staged under `placement`.
+
+    It expires at `expire_ms` (since 1970), or that long after it is accepted, whatever comes first; 0 is never. `lines`
+    names the line that each recipient's delivery stands in; empty where there is no ordering key.
+    """
 
     trigger_id: str
     campaign: str
@@ -41,6 +45,9 @@ class AcceptItem:
     head: bytes
     count: int
     rows: list[bytes]
+    expire_ms: int = 0
+    time_to_live_ms: int = 0
+    lines: list[str] = field(default_factory=list)
     placement: Placement | None = None
     bytes: int = field(init=False)
 
@@ -159,6 +166,9 @@ def _item(item: AcceptItem, segments: Sequence[object], staged: list[tuple[int, 
         "count": item.count,
         "segments": segments,
         "staged": staged,
+        "expire": item.expire_ms,
+        "ttl": item.time_to_live_ms,
+        "lines": item.lines,
     }
 
 

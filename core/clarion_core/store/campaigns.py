@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from clarion_core.domain.campaign import Campaign, CampaignState, Definition, campaign_key
+from clarion_core.domain.campaign import Campaign, CampaignState, Definition, Throttle, campaign_key
 from clarion_core.domain.errors import ConcurrentChange, RequestIdReused
 from clarion_core.domain.trigger import Counts
 from clarion_core.store import keys
@@ -14,6 +14,7 @@ from clarion_core.store.records import decode_campaign, decode_definition, encod
 from clarion_core.store.store import Store
 
 UNPARK_AT_ONCE = 100
+UNHOLD_AT_ONCE = 500
 HURRY_AT_ONCE = 200
 COUNT_FIELDS = ("acc", "fly", "S", "F", "P", "E", "C", "A")
 
@@ -39,8 +40,8 @@ class RequestKey:
 class CampaignStore:
     """Reads and changes campaigns. A change is written if the version is still the one that was read."""
 
-    def __init__(self, store: Store, shards: int) -> None:
-        self._store, self._shards = store, shards
+    def __init__(self, store: Store, shards: int, retention_s: int) -> None:
+        self._store, self._shards, self._retention_s = store, shards, retention_s
 
     async def read(self, workspace: str, campaign_id: str) -> Slot:
         """What is stored under the id now, and the store's time."""
@@ -82,7 +83,7 @@ class CampaignStore:
         replayed = _verdict(answer, campaign.name, request)
         earlier = decode_campaign(replayed) if replayed else None
         stored = earlier or campaign
-        await self._set_gates(stored.key, stored.version, stored.state, stored.revision)
+        await self._set_gates(stored.key, stored.version, stored.state, stored.revision, stored.definition.throttle)
         await self._settled(stored.key, stored.version)
         return earlier
 
@@ -103,7 +104,7 @@ class CampaignStore:
         if _verdict(answer, campaign.name, request) is not None:
             return True
         version = campaign.version + 1
-        await self._set_gates(campaign.key, version, CampaignState.STOPPED, campaign.revision, gone=True)
+        await self._set_gates(campaign.key, version, CampaignState.STOPPED, campaign.revision, Throttle(), gone=True)
         await self._settled(campaign.key, version)
         return False
 
@@ -157,11 +158,20 @@ class CampaignStore:
         record, version, revision = await self._store.command(
             "HMGET", keys.key(CONTROL, "campaign", key), "rec", "ver", "rev"
         )
-        state = decode_campaign(record).state if record else CampaignState.STOPPED
-        await self._set_gates(key, int(version or 0), state, int(revision or 0), gone=not record)
+        campaign = decode_campaign(record) if record else None
+        state = campaign.state if campaign else CampaignState.STOPPED
+        throttle = campaign.definition.throttle if campaign else Throttle()
+        await self._set_gates(key, int(version or 0), state, int(revision or 0), throttle, gone=not record)
 
     async def _set_gates(
-        self, key: str, version: int, state: CampaignState, revision: int, *, gone: bool = False
+        self,
+        key: str,
+        version: int,
+        state: CampaignState,
+        revision: int,
+        throttle: Throttle,
+        *,
+        gone: bool = False,
     ) -> None:
         for shard in range(self._shards):
             await self._store.call(
@@ -171,6 +181,7 @@ class CampaignStore:
                 version=version,
                 state=state.value,
                 revision=revision,
+                throttle=f"{throttle.rate_per_s:g} {throttle.burst}" if throttle.rate_per_s else "",
                 kept_ms=LIMITS["REVISION_TTL_MS"] if gone else 0,
             )
             while await self._store.call("unpark", shard, campaign=key, limit=UNPARK_AT_ONCE) == UNPARK_AT_ONCE:
@@ -178,6 +189,13 @@ class CampaignStore:
             cursor = await self._store.call("hurry", shard, campaign=key, cursor=0, count=HURRY_AT_ONCE)
             while cursor:
                 cursor = await self._store.call("hurry", shard, campaign=key, cursor=cursor, count=HURRY_AT_ONCE)
+            if state is CampaignState.STOPPED:
+                await self._give_out_held(shard)
+
+    async def _give_out_held(self, shard: int) -> None:
+        """What is set aside under paused triggers is to be called off, too."""
+        while await self._store.call("unhold_all", shard, limit=UNHOLD_AT_ONCE, retention_s=self._retention_s):
+            continue
 
     async def _settled(self, key: str, version: int) -> None:
         """All gates know of this change; a later one has a mark of its own."""

@@ -86,5 +86,5 @@ def _event(event_id: str, trigger: str, text: str) -> TriggerEvent:
 
 
 def _move(text: str) -> DeliveryMove:
-    number, state, attempts, reason = text.split(":", 3)
-    return DeliveryMove(number=int(number), state=state, attempts=int(attempts), reason=reason)
+    number, state, attempts, reason, provider = text.split(":", 4)
+    return DeliveryMove(number=int(number), state=state, attempts=int(attempts), reason=reason, provider=provider)

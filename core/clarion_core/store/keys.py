@@ -21,6 +21,16 @@ KINDS = {
     "batch": "b:",  # hash      open batch: lease, epoch, members                       until all of it is settled
     "open": "open",  # zset     open batches by the time of the sweep's next look       entries: as their batch
     "parked": "k:",  # set      batches that wait for a paused campaign                 until resumed or stopped
+    "held": "held",  # set      triggers that have deliveries in no batch, paused         until given out again
+    "terms": "a:",  # hash      what batches of a trigger's waiting deliveries are like  until the trigger's end
+    "turns": "tn:",  # hash     the line each delivery of an ordering key stands in      as its payload
+    "line": "o:",  # list       deliveries of an ordering key and recipient, in order    entries: until they end
+    "expiring": "exp",  # zset   triggers by when they expire                            until they end
+    "dead": "dl:",  # zset      triggers of a campaign with dead letters, by time        entries: as their trigger
+    "discarded": "dd:",  # hash  dead letters discarded: time and reason                 as its payload
+    "serial": "serial",  # string  counts batches made for what waited                   for good: one a shard
+    "throttles": "throttles",  # hash  limits an operator set, by what they limit       until cleared
+    "throttle": "th:",  # hash  permits taken of a limit, and the line for them          an hour after the last
     "queue": "q:",  # zset      arq's queue of a lane, by due time                      entries: as their batch
     "wake": "w:",  # list       wake tokens of a lane, at most WAKE_MAX                 until taken
     "gate": "g:",  # hash       state and revision of a campaign, for this shard        as its campaign, then 60 days
@@ -49,6 +59,7 @@ LIMITS = {
     "LOOK_MS": 2_000,  # after a lease or due time passed, the sweep looks whether the batch went on
     "WAITING_LOOK_MS": 10_000,  # a batch that waits in its queue is looked at this often
     "PARKED_LOOK_MS": 10_000,
+    "THROTTLE_TTL_MS": 3_600_000,
     "CLOCKS_DIFFER_MS": 2_000,  # a worker's clock may be behind the store's by this much and find new work at once
 }
 

@@ -44,6 +44,7 @@ class Head(msgspec.Struct, array_like=True, frozen=True):
     revision: int
     context: dict[str, object]
     refusals: list[tuple[int, str, list[tuple[str, str]]]] = []
+    ordering_key: str = ""
 
     def refused(self) -> tuple[Refusal, ...]:
         """The recipients that were not accepted."""
@@ -90,13 +91,15 @@ def policy_code(definition: Definition) -> str:
 
 def parse_ledger(text: str) -> DeliveryRecord:
     """A ledger record, as the functions' `format` wrote it."""
-    state, attempts, ambiguous, time, due, _batch, reason, detail = text.split("|", 7)
+    state, attempts, ambiguous, time, due, _batch, since, provider, reason, detail = text.split("|", 9)
     return DeliveryRecord(
         state=DeliveryState(state),
         attempts=int(attempts or 0),
         ambiguous_attempts=int(ambiguous or 0),
         time_ms=int(time or 0),
         due_ms=int(due or 0),
+        since_ms=int(since or 0),
+        provider=provider,
         reason=Reason(reason),
         detail=detail,
     )

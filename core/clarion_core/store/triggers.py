@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from clarion_core.domain.campaign import CampaignState
 from clarion_core.domain.delivery import DeliveryRecord
@@ -18,6 +18,7 @@ from clarion_core.store.records import Head, decode_head, decode_rows, parse_led
 from clarion_core.store.store import Store
 
 CANCEL_PAGES = 5  # pages a call: a function handles 500 deliveries at most
+RESUME_AT_ONCE = 500
 DELIVERIES_AT_ONCE = 500
 
 
@@ -40,6 +41,8 @@ class StoredDelivery:
     trigger_id: str
     recipient: Recipient
     record: DeliveryRecord
+    discard_ms: int = 0
+    discard_reason: str = ""
 
 
 class TriggerStore:
@@ -136,6 +139,28 @@ class TriggerStore:
                 break
         return before
 
+    async def pause(self, trigger_id: str) -> TriggerState | None:
+        """Hold a running trigger back; the state it was in, None where there is none. Others are left alone."""
+        answer = await self._store.call("pause", self._shard(trigger_id) or 0, trigger=trigger_id)
+        return TriggerState(answer[0].decode()) if answer and answer[0] else None
+
+    async def resume(self, trigger_id: str) -> TriggerState | None:
+        """Let a paused trigger go on; the state it was in, None where there is none. Others are left alone."""
+        before: TriggerState | None = None
+        while True:
+            answer = await self._store.call(
+                "resume",
+                self._shard(trigger_id) or 0,
+                trigger=trigger_id,
+                limit=RESUME_AT_ONCE,
+                retention_s=self._retention_s,
+            )
+            if not answer:
+                return None
+            before = before or TriggerState(answer[0].decode())
+            if answer[1]:
+                return before
+
     async def cancelled_by(self, trigger_id: str, workspace: str, request: RequestKey) -> bool:
         """Whether a call with this request id called the trigger off before; `RequestIdReused` for another call."""
         return await self._request(trigger_id, workspace, request, b"")
@@ -163,8 +188,14 @@ class TriggerStore:
         shard = self._shard(place.base)
         if last < first or shard is None:
             return []
-        rows, segments = await self._store.call("deliveries", shard, base=place.base, first=first, last=last)
-        return stored_deliveries(rows, segments)
+        rows, segments, discarded = await self._store.call("deliveries", shard, base=place.base, first=first, last=last)
+        found = stored_deliveries(rows, segments)
+        facts = {ref.decode(): fact.decode().partition("|") for ref, fact in discarded}
+        return [_with_discard(each, *facts[each.id]) if each.id in facts else each for each in found]
+
+
+def _with_discard(delivery: StoredDelivery, at_ms: str, _: str, reason: str) -> StoredDelivery:
+    return replace(delivery, discard_ms=int(at_ms), discard_reason=reason)
 
 
 def stored_deliveries(
@@ -201,11 +232,13 @@ def _trigger(trigger_id: str, account: list[bytes | None], head: Head, gate: str
         counts=counts_of(account[5:13]),
         create_ms=int(account[3] or 0),
         finish_ms=int(account[4] or 0),
+        expire_ms=int(account[14] or 0),
+        ordering_key=head.ordering_key,
         refusals=head.refused(),
     )
 
 
-def accepted_trigger(trigger_id: str, head: Head, count: int, create_ms: int) -> Trigger:
+def accepted_trigger(trigger_id: str, head: Head, count: int, create_ms: int, expire_ms: int = 0) -> Trigger:
     """A trigger as it was the moment it was accepted: the first answer, and that of every repeat."""
     return Trigger(
         id=trigger_id,
@@ -215,5 +248,7 @@ def accepted_trigger(trigger_id: str, head: Head, count: int, create_ms: int) ->
         state=TriggerState.RUNNING,
         counts=Counts(accepted=count, in_flight=count),
         create_ms=create_ms,
+        expire_ms=expire_ms,
+        ordering_key=head.ordering_key,
         refusals=head.refused(),
     )

@@ -13,13 +13,14 @@ EVENTS_KEPT_MS = 3_600_000
 TRIGGERS_AT_ONCE = 20
 SCAN_AT_ONCE = 200
 TRIM_AT_ONCE = 500
+EXPIRE_AT_ONCE = 500
 
 
 class Upkeep:
     """Upkeep of a shard's records by one worker at a time."""
 
-    def __init__(self, store: Store, *, worker: str) -> None:
-        self._store, self._worker = store, worker
+    def __init__(self, store: Store, *, worker: str, retention_s: int) -> None:
+        self._store, self._worker, self._retention_s = store, worker, retention_s
         self._cursors: dict[int, int] = {}
         self._ahead: dict[int, list[str]] = {}  # triggers found and not handed out yet
 
@@ -42,6 +43,15 @@ class Upkeep:
         """Take triggers whose lifetime is over out of their campaign's index, a few; True where there may be more."""
         gone: int = await self._store.call("trim", shard, limit=TRIM_AT_ONCE)
         return gone == TRIM_AT_ONCE
+
+    async def expire(self, shard: int) -> bool:
+        """End what waits of triggers whose time is over, a part; True where there may be more."""
+        more, _ = await self._store.call("expire", shard, limit=EXPIRE_AT_ONCE, retention_s=self._retention_s)
+        return bool(more)
+
+    async def give_out_held(self, shard: int) -> bool:
+        """Give out what is set aside and need not be any more, a part; True where there may be more."""
+        return bool(await self._store.call("unhold_all", shard, limit=EXPIRE_AT_ONCE, retention_s=self._retention_s))
 
     async def next_triggers(self, shard: int) -> list[str]:
         """The next few triggers of a walk through all of them."""

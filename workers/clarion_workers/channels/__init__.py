@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
@@ -10,14 +11,24 @@ from clarion_core.domain.outcome import Outcome
 MessageT_contra = TypeVar("MessageT_contra", contravariant=True)
 
 
+class CutOff(asyncio.CancelledError):
+    """What a cancelled `send` raises: the outcomes so far, Ambiguous for what was being handed over, and None for what
+    the provider certainly has not got.
+    """
+
+    def __init__(self, outcomes: Sequence[Outcome | None]) -> None:
+        super().__init__()
+        self.outcomes = outcomes
+
+
 class Channel(Protocol[MessageT_contra]):
     """A way to hand messages over. Every channel passes the conformance suite in tests/channels."""
 
     async def send(self, messages: Sequence[MessageT_contra]) -> list[Outcome]:
         """Hand the messages over and report one outcome each, in order.
 
-        Never raises for what a message, a provider or the network does: that is an outcome. Cancelled, it ends at
-        once and the caller takes every message of the call as ambiguous. All waits are bounded.
+        Never raises for what a message, a provider or the network does: that is an outcome. Cancelled, it raises
+        `CutOff` at once; nothing of the call is handed over after that. All waits are bounded.
         """
         ...
 

@@ -45,12 +45,38 @@ local function write_account(r, item, args, now)
   redis.call('HSET', key(r.shard, 'trigger', item.trigger), 'fp', item.fingerprint, 'pg', item.placement, 'c',
     item.campaign, 'st', 'R', 'at', now, 'acc', item.count, 'fly', item.count)
   redis.call('ZADD', key(r.shard, 'index', item.campaign), now, item.trigger)
+  local expire = math.min(item.expire > 0 and item.expire or math.huge, item.ttl > 0 and now + item.ttl or math.huge)
+  if expire < math.huge then
+    redis.call('HSET', key(r.shard, 'trigger', item.trigger), 'x', expire)
+    redis.call('ZADD', key(r.shard, 'expiring'), expire, item.trigger)
+  end
+end
+
+-- The deliveries of a trigger with an ordering key stand in line; all but the first of a line wait for their turn.
+local function stand_in_line(r, item, pages)
+  local start, behind = tonumber(string.match(item.placement, ':(%d+):')), 0
+  for i, line in ipairs(item.lines) do
+    local ref = item.base .. '-' .. (start + i - 1)
+    local page, index = locate(ref)
+    redis.call('HSET', key(r.shard, 'turns', page), index, line)
+    redis.call('HSET', key(r.shard, 'ledger', page), 'w', 1)
+    if redis.call('RPUSH', key(r.shard, 'line', line), ref .. ' ' .. item.trigger) > 1 then
+      local rec = parse(nil)
+      rec.batch = BEHIND
+      redis.call('HSET', key(r.shard, 'ledger', page), index, format(rec))
+      pages[page].behind = pages[page].behind + 1
+      behind = behind + 1
+    end
+  end
+  if behind > 0 then
+    keep_terms(r.shard, item.trigger, {c = item.campaign, rev = item.revision, l = item.lane, pol = item.policy})
+  end
 end
 
 local function write_pages(r, item, args, pages)
   local function onto(number, count)
     local page = item.base .. '.' .. number
-    pages[page] = pages[page] or {count = 0, item = item}
+    pages[page] = pages[page] or {count = 0, behind = 0, item = item}
     pages[page].count = pages[page].count + count
   end
   for _, segment in ipairs(item.segments) do
@@ -62,10 +88,12 @@ local function write_pages(r, item, args, pages)
     redis.call('PERSIST', key(r.shard, 'payload', item.base .. '.' .. page[1]))
     onto(page[1], page[2])
   end
+  stand_in_line(r, item, pages)
 end
 
 -- request: shard, items {trigger, campaign, revision, lane, policy, fingerprint, head, base, placement, count,
---   segments {page number, offset, count, blob}, staged {page number, count}}
+--   segments {page number, offset, count, blob}, staged {page number, count}, expire (ms, 0: never), ttl (ms, 0: none),
+--   lines (of each recipient in order; empty: not ordered)}
 -- answer: a verdict an item {CREATED|REPLAYED, accepted at} or {REUSED|GATE|UNSTAGED}
 local function accept(_, args)
   local r = cmsgpack.unpack(args[1])
@@ -93,10 +121,12 @@ local function accept(_, args)
   for page, what in pairs(pages) do
     local item = what.item
     redis.call('HSET', key(r.shard, 'ledger', page), 'o', what.count)
-    redis.call('HSET', key(r.shard, 'batch', page), 'c', item.campaign, 'rev', item.revision, 'l', item.lane, 'pol',
-      item.policy, 'n', what.count, 'e', 0, 'j', 1, 'u', 0)
-    enqueue(r.shard, item.lane, page, 1, now, now)
-    look_at(r.shard, page, now + LOOK_MS)
+    if what.count > what.behind then
+      redis.call('HSET', key(r.shard, 'batch', page), 'c', item.campaign, 'rev', item.revision, 'l', item.lane, 'pol',
+        item.policy, 'n', what.count - what.behind, 'e', 0, 'j', 1, 'u', 0)
+      enqueue(r.shard, item.lane, page, 1, now, now)
+      look_at(r.shard, page, now + LOOK_MS)
+    end
   end
   return verdicts
 end

@@ -5,13 +5,20 @@ local function key(shard, kind, id)
   return 'clarion:{' .. shard .. '}:' .. KEY[kind] .. (id or '')
 end
 
-local function now_ms()
+local function now_us()
   local time = redis.call('TIME')
-  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+  return tonumber(time[1]) * 1000000 + tonumber(time[2])
 end
 
--- A ledger record is state|attempts|ambiguous|time|due|batch|reason|detail. `batch` names the retry batch that
--- carries the delivery; empty, its own page does. An absent record is a delivery that nothing has happened to.
+local function now_ms()
+  return math.floor(now_us() / 1000)
+end
+
+-- A ledger record is state|attempts|ambiguous|time|due|batch|since|provider|reason|detail. `batch` names the batch that
+-- carries the delivery; empty, its own page does; HELD and BEHIND are no batch's. `since` is when its attempts
+-- began to count anew. An absent record is a delivery that nothing has happened to.
+
+local HELD, BEHIND = 'h', 'o'  -- its trigger is paused; an earlier one of its ordering key comes first
 
 local function num(text)
   return text == '' and 0 or tonumber(text)
@@ -19,12 +26,13 @@ end
 
 local function parse(text)
   if not text then
-    return {state = 'Q', attempts = 0, ambiguous = 0, time = 0, due = 0, batch = '', reason = '', detail = ''}
+    return {state = 'Q', attempts = 0, ambiguous = 0, time = 0, due = 0, batch = '', since = 0, provider = '',
+            reason = '', detail = ''}
   end
-  local state, attempts, ambiguous, time, due, batch, reason, detail =
-    string.match(text, '^(%u)|(%d*)|(%d*)|(%d*)|(%d*)|([^|]*)|([^|]*)|(.*)$')
+  local state, attempts, ambiguous, time, due, batch, since, provider, reason, detail =
+    string.match(text, '^(%u)|(%d*)|(%d*)|(%d*)|(%d*)|([^|]*)|(%d*)|([^|]*)|([^|]*)|(.*)$')
   return {state = state, attempts = num(attempts), ambiguous = num(ambiguous), time = num(time), due = num(due),
-          batch = batch, reason = reason, detail = detail}
+          batch = batch, since = num(since), provider = provider, reason = reason, detail = detail}
 end
 
 local function dash(number)
@@ -33,7 +41,8 @@ end
 
 local function format(rec)
   return rec.state .. '|' .. dash(rec.attempts) .. '|' .. dash(rec.ambiguous) .. '|' .. dash(rec.time) .. '|'
-    .. dash(rec.due) .. '|' .. rec.batch .. '|' .. rec.reason .. '|' .. rec.detail
+    .. dash(rec.due) .. '|' .. rec.batch .. '|' .. dash(rec.since) .. '|' .. rec.provider .. '|' .. rec.reason .. '|'
+    .. rec.detail
 end
 
 local FINAL = {S = true, F = true, P = true, E = true, C = true, A = true}
@@ -81,8 +90,9 @@ local function dequeue(shard, lane, batch, epoch)
 end
 
 -- A batch record: c campaign, rev revision, l lane, n open deliveries, e epoch of the last claim, j epoch its job
--- carries, u lease's end (0: nobody's), w the claim that holds it, pol ambiguity policy and attempts (L8, M8), m members of a retry
--- batch, crash claims lost without a record, solo the delivery that is worked on alone, k parked.
+-- carries, u lease's end (0: nobody's), w the claim that holds it, pol ambiguity policy and attempts (L8, M8), m members
+-- where it is not a page, crash claims lost before a window opened, solo the delivery that is worked on alone, k parked, bk has its
+-- place in the line of a throttle.
 local function batch_of(shard, id)
   local flat = redis.call('HGETALL', key(shard, 'batch', id))
   if #flat == 0 then

@@ -54,36 +54,63 @@ local function members_of(shard, b)
   return b.m and retry_members(shard, b) or own_members(shard, b)
 end
 
--- Why a trigger's deliveries are called off, or false.
-local function calling_off(shard, gate)
-  local known = {}
+-- What awaits a trigger's deliveries instead of a hand-over: an end, HOLD, or false. Second, when it expires, or nil.
+local CALLED_OFF = {state = 'C', reason = 'TRIGGER_CANCELLED'}
+local STOPPED = {state = 'C', reason = 'CAMPAIGN_STOPPED'}
+local EXPIRED = {state = 'E', reason = 'EXPIRED'}
+local HOLD = {}
+
+local function fates(shard, gate, now)
+  local known, expires = {}, {}
   return function(trigger)
     if gate == 'S' then
-      return 'CAMPAIGN_STOPPED'
+      return STOPPED
     end
     if known[trigger] == nil then
-      known[trigger] = redis.call('HGET', key(shard, 'trigger', trigger), 'st') == 'X' and 'TRIGGER_CANCELLED' or false
+      local t = redis.call('HMGET', key(shard, 'trigger', trigger), 'st', 'x')
+      expires[trigger] = tonumber(t[2] or nil)
+      known[trigger] = t[1] == 'X' and CALLED_OFF or expires[trigger] and expires[trigger] <= now and EXPIRED
+        or t[1] == 'P' and HOLD
     end
-    return known[trigger]
+    return known[trigger], expires[trigger]
   end
 end
 
+local function meet(rec, fate)
+  rec.state, rec.reason, rec.batch = fate.state, fate.reason, ''
+  if fate ~= EXPIRED then
+    rec.detail = ''  -- the provider's last words tell why it took so long
+  end
+end
+
+-- A delivery of a paused trigger leaves its batch until the trigger is resumed.
+local function set_aside(ch, like, trigger, ref, rec)
+  rec.batch = HELD
+  local page, index = locate(ref)
+  put(ch, page, index, rec)
+  keep_terms(ch.shard, trigger, like)
+  redis.call('SADD', key(ch.shard, 'held'), ch.campaign .. ' ' .. trigger)
+end
+
 -- A worker died or was fenced out with windows open. What was in them may have been handed over: AT_LEAST_ONCE sends
--- it again unless it was called off, AT_MOST_ONCE ends AMBIGUOUS. The one delivery that was being worked on alone is
--- the poison.
+-- it again unless it is to end, AT_MOST_ONCE ends AMBIGUOUS. What was being worked on alone is the poison. How many
+-- there were.
 local function settle_open(ch, b)
   local policy, attempts = string.sub(b.pol, 1, 1), tonumber(string.sub(b.pol, 2))
   local gate = gate_state(ch.shard, b.c)
-  local off = calling_off(ch.shard, gate)
+  local fate_of = fates(ch.shard, gate, ch.now)
   ch.stopped = gate == 'S'
+  local found = 0
   for _, member in ipairs(members_of(ch.shard, b)) do
     local rec = member.rec
     if rec.state == 'G' then
+      found = found + 1
+      local fate = fate_of(member.segment.trigger)
       rec.ambiguous = rec.ambiguous + 1
       rec.reason, rec.detail = 'HANDOVER_UNKNOWN', ''
       if b.solo == member.ref then
         rec.state, rec.reason = 'F', 'POISON'
-      elseif policy == 'L' and rec.attempts < attempts and not off(member.segment.trigger) then
+      elseif policy == 'L' and rec.attempts < attempts and (not fate or fate == HOLD) then
         rec.state = 'Q'
       else
         rec.state = 'A'
@@ -94,6 +121,7 @@ local function settle_open(ch, b)
       move(ch, member.segment.trigger, member.ref, 'G', rec)
     end
   end
+  return found
 end
 
 -- Until when nobody takes over: a lease after the store was away for half of one, since its workers could not renew.
@@ -116,9 +144,9 @@ local function recover(shard, b, lease_ms, retention_s)
     return 'GRACE'
   end
   local ch = changes(shard, b.c, retention_s)
-  settle_open(ch, b)
+  local unsure = settle_open(ch, b)
   flush(ch)
-  if b.u > 0 then
+  if b.u > 0 and unsure == 0 then  -- else the suspects are known, and the next worker takes them one by one
     redis.call('HINCRBY', key(shard, 'batch', b.id), 'crash', 1)
   end
   redis.call('HDEL', key(shard, 'batch', b.id), 'solo')
@@ -126,15 +154,19 @@ local function recover(shard, b, lease_ms, retention_s)
   return 'RECOVERED'
 end
 
--- Deliveries whose trigger or campaign was called off leave here.
-local function cancel_members(ch, members, reason_of)
+-- Deliveries that are not to be handed over leave here: called off, expired, or held.
+local function sort_out(ch, b, members, fate_of)
   local kept = {}
   for _, member in ipairs(members) do
-    local reason = reason_of(member.segment.trigger)
-    if reason then
-      local from = member.rec.state
-      member.rec.state, member.rec.reason, member.rec.detail, member.rec.batch = 'C', reason, '', ''
-      move(ch, member.segment.trigger, member.ref, from, member.rec)
+    local trigger, rec = member.segment.trigger, member.rec
+    local fate, expire = fate_of(trigger)
+    member.expire = expire
+    if fate == HOLD then
+      set_aside(ch, b, trigger, member.ref, rec)
+    elseif fate then
+      local from = rec.state
+      meet(rec, fate)
+      move(ch, trigger, member.ref, from, rec)
     else
       kept[#kept + 1] = member
     end
@@ -154,7 +186,8 @@ local function load_members(shard, members)
     end
     if not seen[segment.trigger] then
       seen[segment.trigger] = true
-      heads[#heads + 1] = {segment.trigger, redis.call('GET', key(shard, 'head', segment.trigger))}
+      heads[#heads + 1] = {segment.trigger, redis.call('GET', key(shard, 'head', segment.trigger)),
+        redis.call('HGET', key(shard, 'trigger', segment.trigger), 'at'), member.expire or 0}
     end
   end
   return rows, segments, heads
@@ -166,8 +199,18 @@ local function take(shard, b, lease_ms, now)
   look_at(shard, b.id, now + lease_ms + LOOK_MS)
 end
 
--- request: shard, batch, epoch, claim (names this call: sent twice, it is answered twice), lease_ms, retention_s
--- answer: {CLAIMED, campaign, revision, crashes, now, rows, segments, heads} or {GONE|STALE|PARKED|EMPTY|…}
+-- Nobody's again under a new epoch, due then: the running job's id must not come again.
+local function give_up(shard, b, epoch, due, now)
+  redis.call('HSET', key(shard, 'batch', b.id), 'e', epoch)
+  b.e = epoch
+  hand_out(shard, b, due, now)
+end
+
+-- request: shard, batch, epoch, claim (names this call: sent twice, it is answered twice), lease_ms, retention_s,
+--   limits {name, rate, burst}
+-- answer: {CLAIMED, campaign, revision, crashes, now, rows, segments, heads {trigger, blob, accepted at, expires at or 0},
+--   free permits or -1}
+--   or {GONE|STALE|PARKED|THROTTLED|EMPTY|…}
 local function claim(_, args)
   local r = cmsgpack.unpack(args[1])
   local b = batch_of(r.shard, r.batch)
@@ -184,14 +227,22 @@ local function claim(_, args)
   end
   local gate = gate_state(r.shard, b.c)
   if gate == 'P' then
-    redis.call('HSET', key(r.shard, 'batch', b.id), 'e', r.epoch)  -- the running job's id must not come again
-    b.e = r.epoch
-    hand_out(r.shard, b, now, now)
+    give_up(r.shard, b, r.epoch, now, now)
     return {'PARKED'}
+  end
+  local wait, free = false, -1
+  if not again and gate ~= 'S' then
+    wait, free = must_wait(limits_of(r.shard, b.c, r.limits), b, now_us())
+  end
+  if wait then
+    redis.call('HSET', key(r.shard, 'batch', b.id), 'bk', 1)
+    b.bk = 1
+    give_up(r.shard, b, r.epoch, now + wait, now)
+    return {'THROTTLED'}
   end
   local ch = changes(r.shard, b.c, r.retention_s)
   ch.stopped = gate == 'S'
-  local members = cancel_members(ch, members_of(r.shard, b), calling_off(r.shard, gate))
+  local members = sort_out(ch, b, members_of(r.shard, b), fates(r.shard, gate, now))
   flush(ch)
   if #members == 0 then
     close(r.shard, b)
@@ -200,7 +251,7 @@ local function claim(_, args)
   take(r.shard, b, r.lease_ms, now)
   redis.call('HSET', key(r.shard, 'batch', b.id), 'e', r.epoch, 'w', r.claim, 'n', #members)
   local rows, segments, heads = load_members(r.shard, members)
-  return {'CLAIMED', b.c, tonumber(b.rev), b.crash, now, rows, segments, heads}
+  return {'CLAIMED', b.c, tonumber(b.rev), b.crash, now, rows, segments, heads, free}
 end
 
 -- A worker that lost its batch knows how an attempt of its own ended that we had to call ambiguous: believe it where
@@ -221,7 +272,7 @@ local function resolve(ch, results)
 end
 
 -- Record one outcome, if the delivery is still where the worker believes it is. True if it left the batch.
-local function record(ch, b, result, off)
+local function record(ch, b, result, fate_of)
   local ref, trigger, state, attempts, reason, detail, due, ambiguous = unpack(result)
   local page, index = locate(ref)
   local rec = parse(redis.call('HGET', key(ch.shard, 'ledger', page), index))
@@ -230,20 +281,23 @@ local function record(ch, b, result, off)
   end
   local from = rec.state
   rec.state, rec.reason, rec.detail = state, reason, detail
-  if state == 'Q' then
-    rec.attempts = rec.attempts - 1  -- opened, and certainly not handed over
+  if state == 'Q' and reason == '' then
+    rec.attempts = rec.attempts - 1  -- opened, and certainly not handed over; with a reason another provider is tried
   end
   if ambiguous then
     rec.ambiguous = rec.ambiguous + 1
   end
   if state == 'R' then
-    local called_off = off(trigger)
-    if called_off and not ambiguous then
-      rec.state, rec.reason, rec.detail = 'C', called_off, ''
-    elseif called_off then
+    local fate, expire = fate_of(trigger)
+    if not fate and expire and due >= expire then
+      fate = EXPIRED
+    end
+    if not fate or fate == HOLD then
+      regroup(ch, b, ref, rec, due)
+    elseif ambiguous then
       rec.state = 'A'
     else
-      rec.batch, rec.due = retry_at(ch, b, ref, due)
+      meet(rec, fate)
     end
   end
   if FINAL[rec.state] then
@@ -253,33 +307,64 @@ local function record(ch, b, result, off)
   return rec.state ~= 'Q'
 end
 
--- Open a window: what is marked SENDING here may be handed over from now on. 1 or 0 for each wanted delivery.
-local function open(ch, b, wanted, recorded, off)
-  local allowed = {}
-  for i, want in ipairs(wanted) do
-    local ref, trigger, attempt = want[1], want[2], want[3]
+-- Open a window: what is marked SENDING here may be handed over from now on. 1 or 0 for each wanted delivery, 2 for
+-- those that the permits did not reach to, in order; `weight` permits each.
+local function open(ch, b, r, recorded, fate_of, permits, whole)
+  local allowed, taken = {}, 0
+  for i, want in ipairs(r.open) do
+    local ref, trigger, attempt, weight = want[1], want[2], want[3], want[4]
     local page, index = locate(ref)
     local rec = parse(redis.call('HGET', key(ch.shard, 'ledger', page), index))
     local ours = carried(rec, b.m and b.id or '') and not recorded[ref]
     local again = rec.state == 'G' and rec.attempts == attempt
-    local called_off = ours and not again and off(trigger)
+    local fate = ours and not again and fate_of(trigger)
     allowed[i] = 0
-    if called_off then
+    if fate == HOLD then
+      set_aside(ch, b, trigger, ref, rec)
+    elseif fate then
       local from = rec.state
-      rec.state, rec.reason, rec.detail, rec.batch = 'C', called_off, '', ''
+      meet(rec, fate)
       move(ch, trigger, ref, from, rec)
-    elseif ours and (again or rec.attempts + 1 == attempt) then
-      rec.state, rec.attempts, rec.time, rec.due = 'G', attempt, ch.now, 0
-      put(ch, page, index, rec)
-      allowed[i] = 1
+    elseif ours and again then
+      allowed[i] = 1  -- this very call, sent twice
+    elseif ours and rec.attempts + 1 == attempt then
+      if taken + weight > permits and not (taken == 0 and whole) then  -- what is heavier than a burst has to go, too
+        permits, whole = taken, false  -- nothing overtakes
+        allowed[i] = 2
+      else
+        taken = taken + weight
+        rec.state, rec.attempts, rec.time, rec.due, rec.provider = 'G', attempt, ch.now, 0, r.provider
+        put(ch, page, index, rec)
+        allowed[i] = 1
+      end
     end
   end
-  return allowed
+  return allowed, taken
+end
+
+-- Open the wanted window as far as permits reach. answer: allowed, and the milliseconds to wait for more, or 0
+local function open_throttled(ch, b, r, recorded, fate_of)
+  local limits, now = {}, 0
+  if #r.open > 0 then
+    limits, now = limits_of(r.shard, b.c, r.limits), now_us()
+  end
+  if #limits == 0 then
+    return (open(ch, b, r, recorded, fate_of, math.huge)), 0
+  end
+  local free = room(limits, now)
+  local allowed, taken = open(ch, b, r, recorded, fate_of, free, free == full(limits))
+  take_permits(limits, taken, now)
+  local short = 0
+  for _, one in ipairs(allowed) do
+    short = short + (one == 2 and 1 or 0)
+  end
+  return allowed, short > 0 and wait_for(limits, b.n, now) or 0
 end
 
 -- request: shard, campaign, batch, epoch, lease_ms, retention_s, results {ref, trigger, state, attempts, reason, detail,
---   due, ambiguous, opened by this claim}, open {ref, trigger, attempt}, solo, finish
--- answer: {OPENED, now, allowed} or {FENCED|PAUSED|CLOSED|HANDED_BACK}
+--   due, ambiguous, opened by this claim}, open {ref, trigger, attempt, weight}, provider, limits {name, rate, burst}, solo,
+--   finish, wait_ms (until a batch that is handed back is due), booked (it waits for permits)
+-- answer: {OPENED, now, allowed, wait_ms} or {FENCED|PAUSED|CLOSED|HANDED_BACK}
 local function advance(_, args)
   local r = cmsgpack.unpack(args[1])
   local b = batch_of(r.shard, r.batch)
@@ -292,16 +377,18 @@ local function advance(_, args)
   local ch = changes(r.shard, b.c, r.retention_s)
   local gate = gate_state(r.shard, b.c)
   ch.stopped = gate == 'S'
-  local off = calling_off(r.shard, gate)
+  local fate_of = fates(r.shard, gate, ch.now)
   local left, recorded = 0, {}
   for _, result in ipairs(r.results) do
     if not recorded[result[1]] then  -- what a call notes is read by the next one
-      left = left + (record(ch, b, result, off) and 1 or 0)
+      left = left + (record(ch, b, result, fate_of) and 1 or 0)
       recorded[result[1]] = true
     end
   end
-  local wanted = gate == 'P' and {} or r.open
-  local allowed = open(ch, b, wanted, recorded, off)
+  if gate == 'P' then
+    r.open = {}
+  end
+  local allowed, wait_ms = open_throttled(ch, b, r, recorded, fate_of)
   flush(ch)
   local name = key(r.shard, 'batch', b.id)
   if #r.results > 0 then
@@ -313,7 +400,10 @@ local function advance(_, args)
       close(r.shard, b)
       return {'CLOSED'}
     end
-    hand_out(r.shard, b, ch.now, ch.now)
+    if r.booked then
+      redis.call('HSET', name, 'bk', 1)
+    end
+    hand_out(r.shard, b, ch.now + r.wait_ms, ch.now)
     return {'HANDED_BACK'}
   end
   take(r.shard, b, r.lease_ms, ch.now)
@@ -323,7 +413,7 @@ local function advance(_, args)
   if gate == 'P' then
     return {'PAUSED'}
   end
-  return {'OPENED', ch.now, allowed}
+  return {'OPENED', ch.now, allowed, wait_ms}
 end
 
 -- A sign of life for the batches in hand. request: shard, lease_ms, batches {batch, epoch}

@@ -78,7 +78,8 @@ local function request_seen(_, args)
   return known or {}
 end
 
--- Set a shard's gate, unless it is newer. request: shard, campaign, version, state, revision, kept_ms (0: for good)
+-- Set a shard's gate, unless it is newer. request: shard, campaign, version, state, revision, throttle (`rate burst` or
+-- empty), kept_ms (0: for good)
 local function gate(_, args)
   local r = cmsgpack.unpack(args[1])
   local name = key(r.shard, 'gate', r.campaign)
@@ -86,6 +87,11 @@ local function gate(_, args)
     return 0
   end
   redis.call('HSET', name, 'ver', r.version, 'st', r.state, 'rev', r.revision)
+  if r.throttle == '' then
+    redis.call('HDEL', name, 'thr')
+  else
+    redis.call('HSET', name, 'thr', r.throttle)
+  end
   if r.kept_ms > 0 then
     redis.call('PEXPIRE', name, r.kept_ms)
   else

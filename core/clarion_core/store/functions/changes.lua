@@ -1,9 +1,9 @@
--- Moves of deliveries, gathered in one call and written together: ledger, page counts, retry batches, trigger and
--- campaign counts, one event. A call makes one set of changes, for one campaign.
+-- Moves of deliveries, gathered in one call and written together: ledger, page counts, new batches, trigger and
+-- campaign counts, turns of ordering keys, one event. A call makes one set of changes, for one campaign.
 
 local function changes(shard, campaign, retention_s)
   return {shard = shard, campaign = campaign, retention_s = retention_s, now = now_ms(), ledger = {}, left = {},
-          retries = {}, triggers = {}, order = {}, totals = {}}
+          batches = {}, triggers = {}, order = {}, totals = {}, ended = {}}
 end
 
 local function trigger_changes(ch, trigger)
@@ -30,7 +30,12 @@ local function add(map, name, by)
   map[name] = (map[name] or 0) + by
 end
 
--- Note a move: the record is written, counts change where a final state is entered (or an AMBIGUOUS resolved).
+local function count(ch, t, name, by)
+  add(t.delta, name, by)
+  add(ch.totals, name, by)
+end
+
+-- Note a move: the record is written; counts change where a final state is entered, corrected, or left for a redrive.
 local function move(ch, trigger, ref, from, rec)
   local page, index = locate(ref)
   rec.time = ch.now
@@ -41,33 +46,36 @@ local function move(ch, trigger, ref, from, rec)
   local t = trigger_changes(ch, trigger)
   local base, number = string.match(ref, '^(.-)%-(%d+)$')
   t.base = base
-  t.moves[#t.moves + 1] = number .. ':' .. rec.state .. ':' .. rec.attempts .. ':' .. rec.reason
+  t.moves[#t.moves + 1] = number .. ':' .. rec.state .. ':' .. rec.attempts .. ':' .. rec.reason .. ':' .. rec.provider
+  if FINAL[from] then
+    count(ch, t, from, -1)
+  elseif FINAL[rec.state] then
+    count(ch, t, 'fly', -1)
+    add(ch.left, page, 1)
+    ch.ended[#ch.ended + 1] = {ref = ref, trigger = trigger, page = page, index = index}
+  end
   if FINAL[rec.state] then
-    add(t.delta, rec.state, 1)
-    add(ch.totals, rec.state, 1)
-    if FINAL[from] then
-      add(t.delta, from, -1)
-      add(ch.totals, from, -1)
-    else
-      add(t.delta, 'fly', -1)
-      add(ch.totals, 'fly', -1)
-      add(ch.left, page, 1)
-    end
+    count(ch, t, rec.state, 1)
+  elseif FINAL[from] then
+    count(ch, t, 'fly', 1)
+    add(ch.left, page, -1)
   end
 end
 
--- The retry batch of the campaign and revision that is due in the same second and not yet claimed; its id.
-local function retry_batch(ch, b, due)
+-- What a new batch has of the one its deliveries were in: like = {c, rev, l, pol}; see batch_of.
+
+-- The retry batch of the campaign and revision that is due in the same second and not yet claimed.
+local function retry_batch(ch, like, due)
   local second = math.max(math.ceil(due / 1000), math.floor(ch.now / 1000) + 1)
   local slot = 0
   while true do
-    local id = 'r:' .. b.c .. ':' .. b.rev .. ':' .. second .. ':' .. slot
-    local known = ch.retries[id]
+    local id = 'r:' .. like.c .. ':' .. like.rev .. ':' .. second .. ':' .. slot
+    local known = ch.batches[id]
     if not known then
       local stored = redis.call('HMGET', key(ch.shard, 'batch', id), 'e', 'n', 'm')
       known = {id = id, due = second * 1000, e = tonumber(stored[1] or 0), n = tonumber(stored[2] or 0),
-               members = stored[3] or '', fresh = not stored[1], like = b}
-      ch.retries[id] = known
+               members = stored[3] or '', fresh = not stored[1], like = like}
+      ch.batches[id] = known
     end
     if known.e == 0 and known.n < PAGE then
       return known
@@ -76,15 +84,33 @@ local function retry_batch(ch, b, due)
   end
 end
 
-local function retry_at(ch, b, ref, due)
-  local batch = retry_batch(ch, b, due)
-  batch.n = batch.n + 1
-  batch.members = batch.members == '' and ref or (batch.members .. ' ' .. ref)
-  return batch.id, batch.due
+-- A batch of this call's own, due at once: nobody can claim it before it is complete.
+local function batch_now(ch, like)
+  local slot = 'now:' .. like.c .. ':' .. like.rev
+  local known = ch[slot]
+  if not known or known.n == PAGE then
+    local id = 'i:' .. like.c .. ':' .. like.rev .. ':' .. redis.call('INCR', key(ch.shard, 'serial'))
+    known = {id = id, due = ch.now, e = 0, n = 0, members = '', fresh = true, like = like}
+    ch[slot], ch.batches[id] = known, known
+  end
+  return known
 end
 
-local function write_retries(ch)
-  for id, batch in pairs(ch.retries) do
+local function join(batch, ref)
+  batch.n = batch.n + 1
+  batch.members = batch.members == '' and ref or (batch.members .. ' ' .. ref)
+  return batch.id
+end
+
+-- Put a delivery into a batch that is due then: sets its batch, and when it is due where that is later than now.
+local function regroup(ch, like, ref, rec, due)
+  local batch = due > ch.now and retry_batch(ch, like, due) or batch_now(ch, like)
+  rec.batch = join(batch, ref)
+  rec.due = rec.state == 'R' and batch.due or 0
+end
+
+local function write_batches(ch)
+  for id, batch in pairs(ch.batches) do
     if batch.e == 0 and batch.members ~= '' then
       local like = batch.like
       redis.call('HSET', key(ch.shard, 'batch', id), 'c', like.c, 'rev', like.rev, 'l', like.l, 'pol', like.pol,
@@ -97,24 +123,104 @@ local function write_retries(ch)
   end
 end
 
--- Every recipient is accounted for: the trigger ends, and its records get the lifetime they have from now on. A page
--- may be shared by several triggers; the last one to end finds it empty of open deliveries.
-local function finish(ch, trigger, state, placement)
-  local base, start, count = string.match(placement, '^(.-):(%d+):(%d+)$')
-  redis.call('HSET', key(ch.shard, 'trigger', trigger), 'st', state, 'end', ch.now)
-  redis.call('EXPIRE', key(ch.shard, 'trigger', trigger), ch.retention_s)
-  redis.call('EXPIRE', key(ch.shard, 'head', trigger), ch.retention_s)
-  redis.call('ZADD', key(ch.shard, 'ended'), ch.now + 1000 * ch.retention_s, ch.campaign .. ' ' .. trigger)
-  for number = math.floor(start / PAGE), math.floor((start + count - 1) / PAGE) do
-    local page = base .. '.' .. number
-    if tonumber(redis.call('HGET', key(ch.shard, 'ledger', page), 'o') or 0) == 0 then
-      redis.call('EXPIRE', key(ch.shard, 'payload', page), ch.retention_s)
-      redis.call('EXPIRE', key(ch.shard, 'ledger', page), ch.retention_s)
+-- What batches of a trigger's deliveries are like, kept while some of them are in none; nil where it is not.
+local function terms_of(shard, trigger)
+  local kept = redis.call('HMGET', key(shard, 'terms', trigger), 'c', 'rev', 'l', 'pol')
+  return kept[1] and {c = kept[1], rev = kept[2], l = kept[3], pol = kept[4]}
+end
+
+local function keep_terms(shard, trigger, like)
+  redis.call('HSET', key(shard, 'terms', trigger), 'c', like.c, 'rev', like.rev, 'l', like.l, 'pol', like.pol)
+end
+
+-- The trigger and number of an entry in an ordering key's line: `delivery trigger`.
+local function release(ch, entry)
+  local ref, trigger = string.match(entry, '^(%S+) (%S+)$')
+  local page, index = locate(ref)
+  local rec = parse(redis.call('HGET', key(ch.shard, 'ledger', page), index))
+  if rec.batch == BEHIND then
+    regroup(ch, terms_of(ch.shard, trigger), ref, rec, ch.now)
+    redis.call('HSET', key(ch.shard, 'ledger', page), index, format(rec))
+  end
+end
+
+-- Those that ended leave the lines of their ordering keys; whoever is first now, and was not, may go. The ledger of
+-- this call is written before.
+local function pass_turns(ch)
+  local ordered, waiting = {}, {}
+  for _, ended in ipairs(ch.ended) do
+    local page = ended.page
+    if ordered[page] == nil then
+      ordered[page] = redis.call('HGET', key(ch.shard, 'ledger', page), 'w') or false
+    end
+    local line = ordered[page] and redis.call('HGET', key(ch.shard, 'turns', page), ended.index)
+    if line then
+      redis.call('LREM', key(ch.shard, 'line', line), 1, ended.ref .. ' ' .. ended.trigger)
+      waiting[line] = true
+    end
+  end
+  for line in pairs(waiting) do
+    local first = redis.call('LINDEX', key(ch.shard, 'line', line), 0)
+    if first then
+      release(ch, first)
     end
   end
 end
 
-local ACCOUNT = {'st', 'pg', 'acc', 'fly', 'S', 'F', 'P', 'E', 'C', 'A'}
+local PAGED = {'payload', 'ledger', 'turns', 'discarded'}
+
+local function pages_of(placement)
+  local base, start, count = string.match(placement, '^(.-):(%d+):(%d+)$')
+  local pages = {}
+  for number = math.floor(start / PAGE), math.floor((start + count - 1) / PAGE) do
+    pages[#pages + 1] = base .. '.' .. number
+  end
+  return pages
+end
+
+-- Every recipient is accounted for: the trigger ends, and its records get the lifetime they have from now on. A page
+-- may be shared by several triggers; the last one to end finds it empty of open deliveries.
+local function finish(ch, trigger, state, placement)
+  redis.call('HSET', key(ch.shard, 'trigger', trigger), 'st', state, 'end', ch.now)
+  redis.call('EXPIRE', key(ch.shard, 'trigger', trigger), ch.retention_s)
+  redis.call('EXPIRE', key(ch.shard, 'head', trigger), ch.retention_s)
+  redis.call('DEL', key(ch.shard, 'terms', trigger))
+  redis.call('ZADD', key(ch.shard, 'ended'), ch.now + 1000 * ch.retention_s, ch.campaign .. ' ' .. trigger)
+  for _, page in ipairs(pages_of(placement)) do
+    if tonumber(redis.call('HGET', key(ch.shard, 'ledger', page), 'o') or 0) == 0 then
+      for _, kind in ipairs(PAGED) do
+        redis.call('EXPIRE', key(ch.shard, kind, page), ch.retention_s)
+      end
+    end
+  end
+end
+
+-- An ended trigger has deliveries to send again: what was to vanish stays.
+local function reopen(ch, trigger, placement)
+  redis.call('HSET', key(ch.shard, 'trigger', trigger), 'st', 'R')
+  redis.call('HDEL', key(ch.shard, 'trigger', trigger), 'end')
+  redis.call('PERSIST', key(ch.shard, 'trigger', trigger))
+  redis.call('PERSIST', key(ch.shard, 'head', trigger))
+  redis.call('ZREM', key(ch.shard, 'ended'), ch.campaign .. ' ' .. trigger)
+  for _, page in ipairs(pages_of(placement)) do
+    for _, kind in ipairs(PAGED) do
+      redis.call('PERSIST', key(ch.shard, kind, page))
+    end
+  end
+end
+
+-- The index of dead letters names triggers that have some.
+local function index_dead(ch, trigger, dead, discarded)
+  local name = key(ch.shard, 'dead', ch.campaign)
+  if dead > discarded then
+    redis.call('ZADD', name, 'NX', ch.now, trigger)
+  else
+    redis.call('ZREM', name, trigger)
+  end
+end
+
+local ACCOUNT = {'st', 'pg', 'acc', 'fly', 'S', 'F', 'P', 'E', 'C', 'A', 'x', 'dc'}
+local OPEN = {R = true, P = true, X = true}
 
 local function write_trigger(ch, trigger, event)
   local t = ch.triggers[trigger]
@@ -124,12 +230,21 @@ local function write_trigger(ch, trigger, event)
   end
   local account = redis.call('HMGET', name, unpack(ACCOUNT))
   local state = account[1] or 'R'
-  if t.delta.fly and tonumber(account[4]) == 0 and (state == 'R' or state == 'X') then
+  if t.delta.F or t.delta.A then
+    index_dead(ch, trigger, tonumber(account[6] or 0) + tonumber(account[10] or 0), tonumber(account[12] or 0))
+  end
+  if t.delta.fly and tonumber(account[4]) == 0 and OPEN[state] then
     state = (state == 'X' or ch.stopped) and 'C' or 'D'
     finish(ch, trigger, state, account[2])
+    if account[11] then
+      redis.call('ZREM', key(ch.shard, 'expiring'), trigger)
+    end
+  elseif t.delta.fly and t.delta.fly > 0 and not OPEN[state] then
+    state = 'R'
+    reopen(ch, trigger, account[2])
   end
   local counts = {}
-  for i = 3, #account do
+  for i = 3, 10 do
     counts[#counts + 1] = account[i] or '0'
   end
   event[#event + 1] = trigger
@@ -145,7 +260,8 @@ local function flush(ch)
   for page, by in pairs(ch.left) do
     redis.call('HINCRBY', key(ch.shard, 'ledger', page), 'o', -by)
   end
-  write_retries(ch)
+  pass_turns(ch)
+  write_batches(ch)
   for field, by in pairs(ch.totals) do
     redis.call('HINCRBY', key(ch.shard, 'counts', ch.campaign), field, by)
   end

@@ -75,6 +75,7 @@ local function trim(_, args)
     local campaign, trigger = string.match(entry, '^(%S+) (%S+)$')
     if redis.call('EXISTS', key(r.shard, 'trigger', trigger)) == 0 then
       redis.call('ZREM', key(r.shard, 'index', campaign), trigger)
+      redis.call('ZREM', key(r.shard, 'dead', campaign), trigger)
     end
     redis.call('ZREM', name, entry)
   end

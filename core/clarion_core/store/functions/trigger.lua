@@ -2,7 +2,7 @@
 
 local function flat_account(shard, trigger)
   return redis.call('HMGET', key(shard, 'trigger', trigger), 'c', 'st', 'pg', 'at', 'end', 'acc', 'fly', 'S', 'F', 'P',
-    'E', 'C', 'A', 'fp')
+    'E', 'C', 'A', 'fp', 'x')
 end
 
 -- A trigger and the place in the event stream it stands at, read in one step.
@@ -19,14 +19,17 @@ local function snapshot(_, args)
 end
 
 -- A slice of a trigger's deliveries, by number. request: shard, base, first, last
--- answer: rows {ref, page/field, ledger record}, segments {page/field, blob}
+-- answer: rows {ref, page/field, ledger record}, segments {page/field, blob}, discarded {ref, time|reason}
 local function deliveries(_, args)
   local r = cmsgpack.unpack(args[1])
-  local members = {}
+  local members, discarded = {}, {}
   for number = math.floor(r.first / PAGE), math.floor(r.last / PAGE) do
     local page = r.base .. '.' .. number
     local segments, ledger = page_rows(r.shard, page)
-    table.sort(segments, function(x, y) return x.offset < y.offset end)
+    local facts = redis.call('HGETALL', key(r.shard, 'discarded', page))
+    for i = 1, #facts, 2 do
+      discarded[#discarded + 1] = {ref_of(page, facts[i]), facts[i + 1]}
+    end
     for _, segment in ipairs(segments) do
       for index = segment.offset, segment.offset + segment.count - 1 do
         local at = number * PAGE + index
@@ -38,7 +41,36 @@ local function deliveries(_, args)
     end
   end
   local rows, segments = load_members(r.shard, members)
-  return {rows, segments}
+  return {rows, segments, discarded}
+end
+
+-- Every delivery of a trigger on some of its pages: visit(ref, page, index, rec).
+local function each_delivery(shard, trigger, pages, first, last, visit)
+  for at = first, last do
+    local page = pages[at]
+    local segments, ledger = page_rows(shard, page)
+    for _, segment in ipairs(segments) do
+      if segment.trigger == trigger then
+        for index = segment.offset, segment.offset + segment.count - 1 do
+          visit(ref_of(page, index), page, index, parse(ledger[tostring(index)]))
+        end
+      end
+    end
+  end
+end
+
+-- End what waits of a trigger: on some of its pages, at most `limit`. How many ended.
+local function end_waiting(ch, trigger, pages, first, last, limit, fate)
+  local ended = 0
+  each_delivery(ch.shard, trigger, pages, first, last, function(ref, _, _, rec)
+    if (rec.state == 'Q' or rec.state == 'R') and ended < limit then
+      local from = rec.state
+      meet(rec, fate)
+      move(ch, trigger, ref, from, rec)
+      ended = ended + 1
+    end
+  end)
+  return ended
 end
 
 -- Call a trigger off: what waits becomes CANCELLED here, what is being handed over keeps its outcome.
@@ -52,27 +84,107 @@ local function cancel(_, args)
     return {}
   end
   local state = account[2]
-  if state ~= 'R' and state ~= 'X' then
+  if not OPEN[state] then
     return {account[4] == r.call and 'X' or state}  -- ended by this very call, sent twice
   end
   redis.call('HSET', name, 'st', 'X', 'off', r.call)
-  local base, start, count = string.match(account[3], '^(.-):(%d+):(%d+)$')
-  local first, last = math.floor(start / PAGE), math.floor((start + count - 1) / PAGE)
+  local pages = pages_of(account[3])
   local ch = changes(r.shard, account[1], r.retention_s)
-  for number = first + r.from, math.min(last, first + r.from + r.pages - 1) do
-    local page = base .. '.' .. number
-    local segments, ledger = page_rows(r.shard, page)
-    for _, segment in ipairs(segments) do
-      for index = segment.offset, segment.offset + segment.count - 1 do
-        local rec = parse(ledger[tostring(index)])
-        if segment.trigger == r.trigger and (rec.state == 'Q' or rec.state == 'R') then
-          local from = rec.state
-          rec.state, rec.reason, rec.detail, rec.batch = 'C', 'TRIGGER_CANCELLED', '', ''
-          move(ch, r.trigger, ref_of(page, index), from, rec)
-        end
+  local last = math.min(#pages, r.from + r.pages)
+  end_waiting(ch, r.trigger, pages, r.from + 1, last, math.huge, CALLED_OFF)
+  flush(ch)
+  return {state}
+end
+
+-- Expire triggers whose time is over: what waits becomes EXPIRED, in whatever batch or line it waits. A trigger stays
+-- in the index until nothing of it waits. request: shard, limit (deliveries), retention_s
+-- answer: whether there is more to do, how many expired
+local function expire(_, args)
+  local r = cmsgpack.unpack(args[1])
+  local now, ended = now_ms(), 0
+  for _, trigger in ipairs(redis.call('ZRANGEBYSCORE', key(r.shard, 'expiring'), '-inf', now, 'LIMIT', 0, r.limit)) do
+    local account = redis.call('HMGET', key(r.shard, 'trigger', trigger), 'c', 'pg')
+    local done = 0
+    if account[1] then
+      local pages = pages_of(account[2])
+      local ch = changes(r.shard, account[1], r.retention_s)
+      done = end_waiting(ch, trigger, pages, 1, #pages, r.limit - ended, EXPIRED)
+      flush(ch)
+    end
+    ended = ended + done
+    if ended >= r.limit then
+      return {1, ended}
+    end
+    redis.call('ZREM', key(r.shard, 'expiring'), trigger)
+  end
+  return {0, ended}
+end
+
+-- Pause a running trigger: its deliveries leave their batches when somebody comes for them.
+-- request: shard, trigger; answer: {state before} or {}
+local function pause(_, args)
+  local r = cmsgpack.unpack(args[1])
+  local state = redis.call('HGET', key(r.shard, 'trigger', r.trigger), 'st')
+  if state == 'R' then
+    redis.call('HSET', key(r.shard, 'trigger', r.trigger), 'st', 'P')
+  end
+  return {state}
+end
+
+-- Put what was set aside of a trigger into batches that are due now, a few pages a call. True where nothing is left.
+local function unhold(ch, trigger, limit)
+  local account = redis.call('HGET', key(ch.shard, 'trigger', trigger), 'pg')
+  local like = terms_of(ch.shard, trigger)
+  local moved = 0
+  if account and like then
+    local pages = pages_of(account)
+    each_delivery(ch.shard, trigger, pages, 1, #pages, function(ref, page, index, rec)
+      if rec.batch == HELD and moved < limit then
+        regroup(ch, like, ref, rec, rec.due)
+        put(ch, page, index, rec)
+        moved = moved + 1
+      end
+    end)
+  end
+  if moved < limit then
+    redis.call('SREM', key(ch.shard, 'held'), ch.campaign .. ' ' .. trigger)
+  end
+  return moved < limit
+end
+
+-- Let a paused trigger go on. Called until it answers that nothing is left; the sweep ends what was cut off.
+-- request: shard, trigger, limit, retention_s; answer: {state before, whether nothing is left} or {}
+local function resume(_, args)
+  local r = cmsgpack.unpack(args[1])
+  local name = key(r.shard, 'trigger', r.trigger)
+  local account = redis.call('HMGET', name, 'st', 'c')
+  if not account[1] then
+    return {}
+  end
+  if account[1] == 'P' then
+    redis.call('HSET', name, 'st', 'R')
+  end
+  local ch = changes(r.shard, account[2], r.retention_s)
+  local done = unhold(ch, r.trigger, r.limit)
+  flush(ch)
+  return {account[1], done and 1 or 0}
+end
+
+-- Give out what is set aside and need not be: of triggers resumed or called off, and of stopped campaigns.
+-- request: shard, limit, retention_s; answer: whether there is more to do
+local function unhold_all(_, args)
+  local r = cmsgpack.unpack(args[1])
+  for _, entry in ipairs(redis.call('SRANDMEMBER', key(r.shard, 'held'), r.limit)) do
+    local campaign, trigger = string.match(entry, '^(%S+) (%S+)$')
+    local paused = redis.call('HGET', key(r.shard, 'trigger', trigger), 'st') == 'P'
+    if not paused or gate_state(r.shard, campaign) == 'S' then
+      local ch = changes(r.shard, campaign, r.retention_s)
+      local done = unhold(ch, trigger, r.limit)
+      flush(ch)
+      if not done then
+        return 1
       end
     end
   end
-  flush(ch)
-  return {state}
+  return 0
 end

@@ -70,6 +70,8 @@ class Campaign(_message.Message):
         """A message the recipient waits for: an order confirmation, a receipt, an alert."""
         CATEGORY_MARKETING: Campaign._Category.ValueType  # 2
         """A message the sender wants to send: an offer, a newsletter."""
+        CATEGORY_URGENT: Campaign._Category.ValueType  # 3
+        """A message the recipient waits for right now: a one-time code. Travels as TRANSACTIONAL does, before it."""
 
     class Category(_Category, metaclass=_CategoryEnumTypeWrapper):
         """Category decides the lane a campaign's messages travel in and the default for ambiguous hand-overs."""
@@ -80,6 +82,8 @@ class Campaign(_message.Message):
     """A message the recipient waits for: an order confirmation, a receipt, an alert."""
     CATEGORY_MARKETING: Campaign.Category.ValueType  # 2
     """A message the sender wants to send: an offer, a newsletter."""
+    CATEGORY_URGENT: Campaign.Category.ValueType  # 3
+    """A message the recipient waits for right now: a one-time code. Travels as TRANSACTIONAL does, before it."""
 
     class _AmbiguityPolicy:
         ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -88,7 +92,7 @@ class Campaign(_message.Message):
     class _AmbiguityPolicyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Campaign._AmbiguityPolicy.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
         AMBIGUITY_POLICY_UNSPECIFIED: Campaign._AmbiguityPolicy.ValueType  # 0
-        """The category's default: AT_LEAST_ONCE for TRANSACTIONAL, AT_MOST_ONCE for MARKETING."""
+        """The category's default: AT_LEAST_ONCE for URGENT and TRANSACTIONAL, AT_MOST_ONCE for MARKETING."""
         AMBIGUITY_POLICY_AT_LEAST_ONCE: Campaign._AmbiguityPolicy.ValueType  # 1
         """Send again, with the same Message-ID. The recipient may see the message twice, and the delivery says so."""
         AMBIGUITY_POLICY_AT_MOST_ONCE: Campaign._AmbiguityPolicy.ValueType  # 2
@@ -100,7 +104,7 @@ class Campaign(_message.Message):
         """
 
     AMBIGUITY_POLICY_UNSPECIFIED: Campaign.AmbiguityPolicy.ValueType  # 0
-    """The category's default: AT_LEAST_ONCE for TRANSACTIONAL, AT_MOST_ONCE for MARKETING."""
+    """The category's default: AT_LEAST_ONCE for URGENT and TRANSACTIONAL, AT_MOST_ONCE for MARKETING."""
     AMBIGUITY_POLICY_AT_LEAST_ONCE: Campaign.AmbiguityPolicy.ValueType  # 1
     """Send again, with the same Message-ID. The recipient may see the message twice, and the delivery says so."""
     AMBIGUITY_POLICY_AT_MOST_ONCE: Campaign.AmbiguityPolicy.ValueType  # 2
@@ -162,6 +166,8 @@ class Campaign(_message.Message):
     CONTEXT_FIELD_NUMBER: _builtins.int
     CONTENTS_FIELD_NUMBER: _builtins.int
     RETRY_POLICY_FIELD_NUMBER: _builtins.int
+    TIME_TO_LIVE_S_FIELD_NUMBER: _builtins.int
+    THROTTLE_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
@@ -178,6 +184,10 @@ class Campaign(_message.Message):
     """The lane, and the default policy. Fixed when the campaign leaves DRAFT."""
     ambiguity_policy: Global___Campaign.AmbiguityPolicy.ValueType
     """What happens after a hand-over that was cut off."""
+    time_to_live_s: _builtins.int
+    """How long after its acceptance a trigger's messages are worth sending, in seconds; what is not handed over by then
+    becomes EXPIRED. A trigger may say less by its `expire_time`. 0: for ever. At most 31,536,000 (a year).
+    """
     state: Global___Campaign.State.ValueType
     """Where the campaign stands. Output only."""
     revision: _builtins.int
@@ -199,6 +209,10 @@ class Campaign(_message.Message):
     @_builtins.property
     def retry_policy(self) -> Global___RetryPolicy:
         """How failed attempts are repeated."""
+
+    @_builtins.property
+    def throttle(self) -> Global___Throttle:
+        """How fast its messages are handed over at most. Unset: as fast as channel and provider allow."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -223,6 +237,8 @@ class Campaign(_message.Message):
         context: _abc.Iterable[Global___ContextField] | None = ...,
         contents: _abc.Iterable[Global___Content] | None = ...,
         retry_policy: Global___RetryPolicy | None = ...,
+        time_to_live_s: _builtins.int = ...,
+        throttle: Global___Throttle | None = ...,
         state: Global___Campaign.State.ValueType = ...,
         revision: _builtins.int = ...,
         etag: _builtins.str = ...,
@@ -230,9 +246,9 @@ class Campaign(_message.Message):
         update_time: _timestamp_pb2.Timestamp | None = ...,
         counts: Global___Campaign.Counts | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "create_time", b"create_time", "retry_policy", b"retry_policy", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "create_time", b"create_time", "retry_policy", b"retry_policy", "throttle", b"throttle", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ambiguity_policy", b"ambiguity_policy", "category", b"category", "contents", b"contents", "context", b"context", "counts", b"counts", "create_time", b"create_time", "description", b"description", "display_name", b"display_name", "etag", b"etag", "name", b"name", "retry_policy", b"retry_policy", "revision", b"revision", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ambiguity_policy", b"ambiguity_policy", "category", b"category", "contents", b"contents", "context", b"context", "counts", b"counts", "create_time", b"create_time", "description", b"description", "display_name", b"display_name", "etag", b"etag", "name", b"name", "retry_policy", b"retry_policy", "revision", b"revision", "state", b"state", "throttle", b"throttle", "time_to_live_s", b"time_to_live_s", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -383,32 +399,66 @@ class EmailContent(_message.Message):
 Global___EmailContent: _TypeAlias = EmailContent  # noqa: Y015
 
 @_typing.final
+class Throttle(_message.Message):
+    """Throttle bounds the hand-overs a second, over all workers together. No second sees more than the rate and one
+    burst; what has to wait, waits in the queue and spends no attempt.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RATE_PER_S_FIELD_NUMBER: _builtins.int
+    BURST_FIELD_NUMBER: _builtins.int
+    rate_per_s: _builtins.float
+    """Hand-overs a second. 0: no bound. At most 1,000,000."""
+    burst: _builtins.int
+    """How many may go at once after a lull. 0: the default, a tenth of `rate_per_s`, at least 1. At most 1,000,000."""
+    def __init__(
+        self,
+        *,
+        rate_per_s: _builtins.float = ...,
+        burst: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["burst", b"burst", "rate_per_s", b"rate_per_s"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Throttle: _TypeAlias = Throttle  # noqa: Y015
+
+@_typing.final
 class RetryPolicy(_message.Message):
-    """RetryPolicy says how failed attempts are repeated. Unset numbers take the category's defaults."""
+    """RetryPolicy says how failed attempts are repeated. Unset numbers take the defaults."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     MAX_ATTEMPTS_FIELD_NUMBER: _builtins.int
     INITIAL_BACKOFF_S_FIELD_NUMBER: _builtins.int
     MAX_BACKOFF_S_FIELD_NUMBER: _builtins.int
+    MAX_AGE_S_FIELD_NUMBER: _builtins.int
     max_attempts: _builtins.int
-    """Attempts at most, the first included. 0: the default, 8. At most 100."""
+    """Attempts at most, the first included. 0: the default, 100. At most 100."""
     initial_backoff_s: _builtins.int
     """The bound of the first pause, in seconds; each further bound doubles, and the pause is drawn evenly between 0
     and the bound (full jitter). 0: the default, 30.
     """
     max_backoff_s: _builtins.int
-    """No bound grows above this, in seconds. 0: the default, 3,600."""
+    """No bound grows above this, in seconds. 0: the default, 7,200."""
+    max_age_s: _builtins.int
+    """No attempt begins later than this after acceptance, in seconds: the delivery is FAILED then.
+    0: the default, 302,400. At least 600 for URGENT and TRANSACTIONAL, 21,600 (6 hours) for MARKETING.
+    """
     def __init__(
         self,
         *,
         max_attempts: _builtins.int = ...,
         initial_backoff_s: _builtins.int = ...,
         max_backoff_s: _builtins.int = ...,
+        max_age_s: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["initial_backoff_s", b"initial_backoff_s", "max_attempts", b"max_attempts", "max_backoff_s", b"max_backoff_s"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["initial_backoff_s", b"initial_backoff_s", "max_age_s", b"max_age_s", "max_attempts", b"max_attempts", "max_backoff_s", b"max_backoff_s"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

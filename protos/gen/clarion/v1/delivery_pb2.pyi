@@ -41,7 +41,7 @@ class Delivery(_message.Message):
         STATE_SENT: Delivery._State.ValueType  # 4
         """Handed over to the provider, which took responsibility. Final."""
         STATE_FAILED: Delivery._State.ValueType  # 5
-        """Refused for good, or out of attempts, or not renderable. Final."""
+        """Refused for good, or out of attempts, or not renderable. Final, unless it is redriven."""
         STATE_SUPPRESSED: Delivery._State.ValueType  # 6
         """Not sent because of a suppression. Final."""
         STATE_EXPIRED: Delivery._State.ValueType  # 7
@@ -49,7 +49,7 @@ class Delivery(_message.Message):
         STATE_CANCELLED: Delivery._State.ValueType  # 8
         """Not sent because the trigger or the campaign was called off. Final."""
         STATE_AMBIGUOUS: Delivery._State.ValueType  # 9
-        """Perhaps handed over, and not repeated (AT_MOST_ONCE). Final."""
+        """Perhaps handed over, and not repeated (AT_MOST_ONCE). Final, unless it is redriven."""
 
     class State(_State, metaclass=_StateEnumTypeWrapper):
         """State is where a delivery stands. New values may appear."""
@@ -65,7 +65,7 @@ class Delivery(_message.Message):
     STATE_SENT: Delivery.State.ValueType  # 4
     """Handed over to the provider, which took responsibility. Final."""
     STATE_FAILED: Delivery.State.ValueType  # 5
-    """Refused for good, or out of attempts, or not renderable. Final."""
+    """Refused for good, or out of attempts, or not renderable. Final, unless it is redriven."""
     STATE_SUPPRESSED: Delivery.State.ValueType  # 6
     """Not sent because of a suppression. Final."""
     STATE_EXPIRED: Delivery.State.ValueType  # 7
@@ -73,7 +73,7 @@ class Delivery(_message.Message):
     STATE_CANCELLED: Delivery.State.ValueType  # 8
     """Not sent because the trigger or the campaign was called off. Final."""
     STATE_AMBIGUOUS: Delivery.State.ValueType  # 9
-    """Perhaps handed over, and not repeated (AT_MOST_ONCE). Final."""
+    """Perhaps handed over, and not repeated (AT_MOST_ONCE). Final, unless it is redriven."""
 
     class _Reason:
         ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -107,6 +107,10 @@ class Delivery(_message.Message):
         """The campaign was stopped."""
         REASON_INTERNAL: Delivery._Reason.ValueType  # 12
         """Clarion failed to make the message; the log has the cause under the delivery's id."""
+        REASON_EXPIRED: Delivery._Reason.ValueType  # 14
+        """Its time was over before it could be handed over."""
+        REASON_RECIPIENT_DEFERRED: Delivery._Reason.ValueType  # 13
+        """The provider asked to come later, for this recipient alone (SMTP 4yz to RCPT)."""
 
     class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
         """Reason says why a delivery is where it is. New values may appear."""
@@ -137,6 +141,10 @@ class Delivery(_message.Message):
     """The campaign was stopped."""
     REASON_INTERNAL: Delivery.Reason.ValueType  # 12
     """Clarion failed to make the message; the log has the cause under the delivery's id."""
+    REASON_EXPIRED: Delivery.Reason.ValueType  # 14
+    """Its time was over before it could be handed over."""
+    REASON_RECIPIENT_DEFERRED: Delivery.Reason.ValueType  # 13
+    """The provider asked to come later, for this recipient alone (SMTP 4yz to RCPT)."""
 
     NAME_FIELD_NUMBER: _builtins.int
     USER_ID_FIELD_NUMBER: _builtins.int
@@ -150,6 +158,10 @@ class Delivery(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     NEXT_ATTEMPT_TIME_FIELD_NUMBER: _builtins.int
     MESSAGE_ID_FIELD_NUMBER: _builtins.int
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    REDRIVE_TIME_FIELD_NUMBER: _builtins.int
+    DISCARD_TIME_FIELD_NUMBER: _builtins.int
+    DISCARD_REASON_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `campaigns/{campaign}/triggers/{trigger}/deliveries/{delivery}`."""
     user_id: _builtins.str
@@ -163,13 +175,17 @@ class Delivery(_message.Message):
     detail: _builtins.str
     """What the provider said, in its words, cut to 200 characters."""
     attempts: _builtins.int
-    """Attempts made so far, those with an unknown outcome included."""
+    """Attempts made so far, those with an unknown outcome included; counted anew after a redrive."""
     ambiguous_attempts: _builtins.int
     """Attempts that were cut off before the provider's answer: the recipient may have the message that many times
     more.
     """
     message_id: _builtins.str
     """The id that the message itself carries: the e-mail's Message-ID, the same for every attempt."""
+    provider: _builtins.str
+    """The provider of the last attempt; empty before the first."""
+    discard_reason: _builtins.str
+    """Why it was discarded, in the words of whoever did it."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was accepted."""
@@ -181,6 +197,14 @@ class Delivery(_message.Message):
     @_builtins.property
     def next_attempt_time(self) -> _timestamp_pb2.Timestamp:
         """When the next attempt is due, while RETRYING."""
+
+    @_builtins.property
+    def redrive_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was last redriven; unset if never."""
+
+    @_builtins.property
+    def discard_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was discarded from the dead letters; unset if it was not."""
 
     def __init__(
         self,
@@ -197,10 +221,14 @@ class Delivery(_message.Message):
         update_time: _timestamp_pb2.Timestamp | None = ...,
         next_attempt_time: _timestamp_pb2.Timestamp | None = ...,
         message_id: _builtins.str = ...,
+        provider: _builtins.str = ...,
+        redrive_time: _timestamp_pb2.Timestamp | None = ...,
+        discard_time: _timestamp_pb2.Timestamp | None = ...,
+        discard_reason: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "next_attempt_time", b"next_attempt_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "discard_time", b"discard_time", "next_attempt_time", b"next_attempt_time", "redrive_time", b"redrive_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ambiguous_attempts", b"ambiguous_attempts", "attempts", b"attempts", "channel", b"channel", "create_time", b"create_time", "detail", b"detail", "message_id", b"message_id", "name", b"name", "next_attempt_time", b"next_attempt_time", "reason", b"reason", "state", b"state", "update_time", b"update_time", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ambiguous_attempts", b"ambiguous_attempts", "attempts", b"attempts", "channel", b"channel", "create_time", b"create_time", "detail", b"detail", "discard_reason", b"discard_reason", "discard_time", b"discard_time", "message_id", b"message_id", "name", b"name", "next_attempt_time", b"next_attempt_time", "provider", b"provider", "reason", b"reason", "redrive_time", b"redrive_time", "state", b"state", "update_time", b"update_time", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

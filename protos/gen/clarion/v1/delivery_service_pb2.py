@@ -24,15 +24,46 @@ _sym_db = _symbol_database.Default()
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from clarion.v1 import delivery_pb2 as clarion_dot_v1_dot_delivery__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!clarion/v1/delivery_service.proto\x12\nclarion.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x19\x63larion/v1/delivery.proto\"\x8a\x01\n\x12GetDeliveryRequest\x12t\n\x04name\x18\x01 \x01(\tBf\xbaHcra2_^campaigns/[a-z][a-z0-9-]{2,62}/triggers/[a-z0-9]{20,40}/deliveries/[a-z0-9]{20,40}-[0-9]{1,6}$\"=\n\x13GetDeliveryResponse\x12&\n\x08\x64\x65livery\x18\x01 \x01(\x0b\x32\x14.clarion.v1.Delivery\"\xe1\x01\n\x15ListDeliveriesRequest\x12Q\n\x07trigger\x18\x01 \x01(\tB@\xbaH=r;29^campaigns/[a-z][a-z0-9-]{2,62}/triggers/[a-z0-9]{20,40}$\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12;\n\x06states\x18\x04 \x03(\x0e\x32\x1a.clarion.v1.Delivery.StateB\x0f\xbaH\x0c\x92\x01\t\"\x07\x82\x01\x04\x10\x01 \x00\"[\n\x16ListDeliveriesResponse\x12(\n\ndeliveries\x18\x01 \x03(\x0b\x32\x14.clarion.v1.Delivery\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xba\x01\n\x0f\x44\x65liveryService\x12N\n\x0bGetDelivery\x12\x1e.clarion.v1.GetDeliveryRequest\x1a\x1f.clarion.v1.GetDeliveryResponse\x12W\n\x0eListDeliveries\x12!.clarion.v1.ListDeliveriesRequest\x1a\".clarion.v1.ListDeliveriesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!clarion/v1/delivery_service.proto\x12\nclarion.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x19\x63larion/v1/delivery.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc8\x03\n\x10\x44\x65\x61\x64LetterFilter\x12\x39\n\x08\x63\x61mpaign\x18\x01 \x01(\tB\'\xbaH$r\"2 ^campaigns/[a-z][a-z0-9-]{2,62}$\x12\x82\x01\n\ndeliveries\x18\x02 \x03(\tBn\xbaHk\x92\x01h\x10\xf4\x03\"cra2_^campaigns/[a-z][a-z0-9-]{2,62}/triggers/[a-z0-9]{20,40}/deliveries/[a-z0-9]{20,40}-[0-9]{1,6}$\x12;\n\x06states\x18\x03 \x03(\x0e\x32\x1a.clarion.v1.Delivery.StateB\x0f\xbaH\x0c\x92\x01\t\"\x07\x82\x01\x04\x18\x05\x18\t\x12=\n\x07reasons\x18\x04 \x03(\x0e\x32\x1b.clarion.v1.Delivery.ReasonB\x0f\xbaH\x0c\x92\x01\t\"\x07\x82\x01\x04\x10\x01 \x00\x12\x19\n\x08provider\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12-\n\tfrom_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nuntil_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x88\x01\n\x16ListDeadLettersRequest\x12\x34\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x1c.clarion.v1.DeadLetterFilterB\x06\xbaH\x03\xc8\x01\x01\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"\\\n\x17ListDeadLettersResponse\x12(\n\ndeliveries\x18\x01 \x03(\x0b\x32\x14.clarion.v1.Delivery\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xa7\x01\n\x19RedriveDeadLettersRequest\x12\x34\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x1c.clarion.v1.DeadLetterFilterB\x06\xbaH\x03\xc8\x01\x01\x12\x15\n\rvalidate_only\x18\x02 \x01(\x08\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x1f\n\nrequest_id\x18\x04 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"j\n\x1aRedriveDeadLettersResponse\x12\x10\n\x08redriven\x18\x01 \x01(\x05\x12\x0f\n\x07skipped\x18\x02 \x01(\x05\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\x12\x10\n\x08replayed\x18\x04 \x01(\x08\"\xc3\x01\n\x19\x44iscardDeadLettersRequest\x12\x34\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x1c.clarion.v1.DeadLetterFilterB\x06\xbaH\x03\xc8\x01\x01\x12\x1a\n\x06reason\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x1f\n\nrequest_id\x18\x05 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"Z\n\x1a\x44iscardDeadLettersResponse\x12\x11\n\tdiscarded\x18\x01 \x01(\x05\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x10\n\x08replayed\x18\x03 \x01(\x08\"\x8a\x01\n\x12GetDeliveryRequest\x12t\n\x04name\x18\x01 \x01(\tBf\xbaHcra2_^campaigns/[a-z][a-z0-9-]{2,62}/triggers/[a-z0-9]{20,40}/deliveries/[a-z0-9]{20,40}-[0-9]{1,6}$\"=\n\x13GetDeliveryResponse\x12&\n\x08\x64\x65livery\x18\x01 \x01(\x0b\x32\x14.clarion.v1.Delivery\"\xe1\x01\n\x15ListDeliveriesRequest\x12Q\n\x07trigger\x18\x01 \x01(\tB@\xbaH=r;29^campaigns/[a-z][a-z0-9-]{2,62}/triggers/[a-z0-9]{20,40}$\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12;\n\x06states\x18\x04 \x03(\x0e\x32\x1a.clarion.v1.Delivery.StateB\x0f\xbaH\x0c\x92\x01\t\"\x07\x82\x01\x04\x10\x01 \x00\"[\n\x16ListDeliveriesResponse\x12(\n\ndeliveries\x18\x01 \x03(\x0b\x32\x14.clarion.v1.Delivery\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xe0\x03\n\x0f\x44\x65liveryService\x12N\n\x0bGetDelivery\x12\x1e.clarion.v1.GetDeliveryRequest\x1a\x1f.clarion.v1.GetDeliveryResponse\x12W\n\x0eListDeliveries\x12!.clarion.v1.ListDeliveriesRequest\x1a\".clarion.v1.ListDeliveriesResponse\x12Z\n\x0fListDeadLetters\x12\".clarion.v1.ListDeadLettersRequest\x1a#.clarion.v1.ListDeadLettersResponse\x12\x63\n\x12RedriveDeadLetters\x12%.clarion.v1.RedriveDeadLettersRequest\x1a&.clarion.v1.RedriveDeadLettersResponse\x12\x63\n\x12\x44iscardDeadLetters\x12%.clarion.v1.DiscardDeadLettersRequest\x1a&.clarion.v1.DiscardDeadLettersResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'clarion.v1.delivery_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_DEADLETTERFILTER'].fields_by_name['campaign']._loaded_options = None
+  _globals['_DEADLETTERFILTER'].fields_by_name['campaign']._serialized_options = b'\272H$r\"2 ^campaigns/[a-z][a-z0-9-]{2,62}$'
+  _globals['_DEADLETTERFILTER'].fields_by_name['deliveries']._loaded_options = None
+  _globals['_DEADLETTERFILTER'].fields_by_name['deliveries']._serialized_options = b'\272Hk\222\001h\020\364\003\"cra2_^campaigns/[a-z][a-z0-9-]{2,62}/triggers/[a-z0-9]{20,40}/deliveries/[a-z0-9]{20,40}-[0-9]{1,6}$'
+  _globals['_DEADLETTERFILTER'].fields_by_name['states']._loaded_options = None
+  _globals['_DEADLETTERFILTER'].fields_by_name['states']._serialized_options = b'\272H\014\222\001\t\"\007\202\001\004\030\005\030\t'
+  _globals['_DEADLETTERFILTER'].fields_by_name['reasons']._loaded_options = None
+  _globals['_DEADLETTERFILTER'].fields_by_name['reasons']._serialized_options = b'\272H\014\222\001\t\"\007\202\001\004\020\001 \000'
+  _globals['_DEADLETTERFILTER'].fields_by_name['provider']._loaded_options = None
+  _globals['_DEADLETTERFILTER'].fields_by_name['provider']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_LISTDEADLETTERSREQUEST'].fields_by_name['filter']._loaded_options = None
+  _globals['_LISTDEADLETTERSREQUEST'].fields_by_name['filter']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_LISTDEADLETTERSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTDEADLETTERSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_LISTDEADLETTERSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTDEADLETTERSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\010'
+  _globals['_REDRIVEDEADLETTERSREQUEST'].fields_by_name['filter']._loaded_options = None
+  _globals['_REDRIVEDEADLETTERSREQUEST'].fields_by_name['filter']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_REDRIVEDEADLETTERSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_REDRIVEDEADLETTERSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\010'
+  _globals['_REDRIVEDEADLETTERSREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_REDRIVEDEADLETTERSREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
+  _globals['_DISCARDDEADLETTERSREQUEST'].fields_by_name['filter']._loaded_options = None
+  _globals['_DISCARDDEADLETTERSREQUEST'].fields_by_name['filter']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_DISCARDDEADLETTERSREQUEST'].fields_by_name['reason']._loaded_options = None
+  _globals['_DISCARDDEADLETTERSREQUEST'].fields_by_name['reason']._serialized_options = b'\272H\007r\005\020\001\030\310\001'
+  _globals['_DISCARDDEADLETTERSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_DISCARDDEADLETTERSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\010'
+  _globals['_DISCARDDEADLETTERSREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_DISCARDDEADLETTERSREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
   _globals['_GETDELIVERYREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_GETDELIVERYREQUEST'].fields_by_name['name']._serialized_options = b'\272Hcra2_^campaigns/[a-z][a-z0-9-]{2,62}/triggers/[a-z0-9]{20,40}/deliveries/[a-z0-9]{20,40}-[0-9]{1,6}$'
   _globals['_LISTDELIVERIESREQUEST'].fields_by_name['trigger']._loaded_options = None
@@ -43,14 +74,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTDELIVERIESREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\010'
   _globals['_LISTDELIVERIESREQUEST'].fields_by_name['states']._loaded_options = None
   _globals['_LISTDELIVERIESREQUEST'].fields_by_name['states']._serialized_options = b'\272H\014\222\001\t\"\007\202\001\004\020\001 \000'
-  _globals['_GETDELIVERYREQUEST']._serialized_start=106
-  _globals['_GETDELIVERYREQUEST']._serialized_end=244
-  _globals['_GETDELIVERYRESPONSE']._serialized_start=246
-  _globals['_GETDELIVERYRESPONSE']._serialized_end=307
-  _globals['_LISTDELIVERIESREQUEST']._serialized_start=310
-  _globals['_LISTDELIVERIESREQUEST']._serialized_end=535
-  _globals['_LISTDELIVERIESRESPONSE']._serialized_start=537
-  _globals['_LISTDELIVERIESRESPONSE']._serialized_end=628
-  _globals['_DELIVERYSERVICE']._serialized_start=631
-  _globals['_DELIVERYSERVICE']._serialized_end=817
+  _globals['_DEADLETTERFILTER']._serialized_start=139
+  _globals['_DEADLETTERFILTER']._serialized_end=595
+  _globals['_LISTDEADLETTERSREQUEST']._serialized_start=598
+  _globals['_LISTDEADLETTERSREQUEST']._serialized_end=734
+  _globals['_LISTDEADLETTERSRESPONSE']._serialized_start=736
+  _globals['_LISTDEADLETTERSRESPONSE']._serialized_end=828
+  _globals['_REDRIVEDEADLETTERSREQUEST']._serialized_start=831
+  _globals['_REDRIVEDEADLETTERSREQUEST']._serialized_end=998
+  _globals['_REDRIVEDEADLETTERSRESPONSE']._serialized_start=1000
+  _globals['_REDRIVEDEADLETTERSRESPONSE']._serialized_end=1106
+  _globals['_DISCARDDEADLETTERSREQUEST']._serialized_start=1109
+  _globals['_DISCARDDEADLETTERSREQUEST']._serialized_end=1304
+  _globals['_DISCARDDEADLETTERSRESPONSE']._serialized_start=1306
+  _globals['_DISCARDDEADLETTERSRESPONSE']._serialized_end=1396
+  _globals['_GETDELIVERYREQUEST']._serialized_start=1399
+  _globals['_GETDELIVERYREQUEST']._serialized_end=1537
+  _globals['_GETDELIVERYRESPONSE']._serialized_start=1539
+  _globals['_GETDELIVERYRESPONSE']._serialized_end=1600
+  _globals['_LISTDELIVERIESREQUEST']._serialized_start=1603
+  _globals['_LISTDELIVERIESREQUEST']._serialized_end=1828
+  _globals['_LISTDELIVERIESRESPONSE']._serialized_start=1830
+  _globals['_LISTDELIVERIESRESPONSE']._serialized_end=1921
+  _globals['_DELIVERYSERVICE']._serialized_start=1924
+  _globals['_DELIVERYSERVICE']._serialized_end=2404
 # @@protoc_insertion_point(module_scope)

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class DeliveryServiceStub(object):
-    """DeliveryService reads deliveries. Every call acts in the workspace that the metadata `x-clarion-workspace` names,
+    """DeliveryService reads deliveries, and takes care of those that ended badly. Every call acts in the workspace that the metadata `x-clarion-workspace` names,
     `default` where it is absent.
     """
 
@@ -46,10 +46,25 @@ class DeliveryServiceStub(object):
                 request_serializer=clarion_dot_v1_dot_delivery__service__pb2.ListDeliveriesRequest.SerializeToString,
                 response_deserializer=clarion_dot_v1_dot_delivery__service__pb2.ListDeliveriesResponse.FromString,
                 _registered_method=True)
+        self.ListDeadLetters = channel.unary_unary(
+                '/clarion.v1.DeliveryService/ListDeadLetters',
+                request_serializer=clarion_dot_v1_dot_delivery__service__pb2.ListDeadLettersRequest.SerializeToString,
+                response_deserializer=clarion_dot_v1_dot_delivery__service__pb2.ListDeadLettersResponse.FromString,
+                _registered_method=True)
+        self.RedriveDeadLetters = channel.unary_unary(
+                '/clarion.v1.DeliveryService/RedriveDeadLetters',
+                request_serializer=clarion_dot_v1_dot_delivery__service__pb2.RedriveDeadLettersRequest.SerializeToString,
+                response_deserializer=clarion_dot_v1_dot_delivery__service__pb2.RedriveDeadLettersResponse.FromString,
+                _registered_method=True)
+        self.DiscardDeadLetters = channel.unary_unary(
+                '/clarion.v1.DeliveryService/DiscardDeadLetters',
+                request_serializer=clarion_dot_v1_dot_delivery__service__pb2.DiscardDeadLettersRequest.SerializeToString,
+                response_deserializer=clarion_dot_v1_dot_delivery__service__pb2.DiscardDeadLettersResponse.FromString,
+                _registered_method=True)
 
 
 class DeliveryServiceServicer(object):
-    """DeliveryService reads deliveries. Every call acts in the workspace that the metadata `x-clarion-workspace` names,
+    """DeliveryService reads deliveries, and takes care of those that ended badly. Every call acts in the workspace that the metadata `x-clarion-workspace` names,
     `default` where it is absent.
     """
 
@@ -68,6 +83,31 @@ class DeliveryServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListDeadLetters(self, request, context):
+        """ListDeadLetters pages through a campaign's deliveries that ended FAILED or AMBIGUOUS and were not discarded, the
+        triggers that first failed first in front.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RedriveDeadLetters(self, request, context):
+        """RedriveDeadLetters sends dead letters again: same delivery id, same Message-ID, same campaign revision, attempts
+        counted anew. An AMBIGUOUS one may reach its recipient twice. Those of triggers that were called off or expired are
+        left alone. The campaign must be LIVE or PAUSED: FAILED_PRECONDITION, CAMPAIGN_STATE. A call may take on a part
+        only, see `next_page_token`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DiscardDeadLetters(self, request, context):
+        """DiscardDeadLetters takes dead letters out of the list, with a reason. Their state stays.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DeliveryServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -81,6 +121,21 @@ def add_DeliveryServiceServicer_to_server(servicer, server):
                     request_deserializer=clarion_dot_v1_dot_delivery__service__pb2.ListDeliveriesRequest.FromString,
                     response_serializer=clarion_dot_v1_dot_delivery__service__pb2.ListDeliveriesResponse.SerializeToString,
             ),
+            'ListDeadLetters': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDeadLetters,
+                    request_deserializer=clarion_dot_v1_dot_delivery__service__pb2.ListDeadLettersRequest.FromString,
+                    response_serializer=clarion_dot_v1_dot_delivery__service__pb2.ListDeadLettersResponse.SerializeToString,
+            ),
+            'RedriveDeadLetters': grpc.unary_unary_rpc_method_handler(
+                    servicer.RedriveDeadLetters,
+                    request_deserializer=clarion_dot_v1_dot_delivery__service__pb2.RedriveDeadLettersRequest.FromString,
+                    response_serializer=clarion_dot_v1_dot_delivery__service__pb2.RedriveDeadLettersResponse.SerializeToString,
+            ),
+            'DiscardDeadLetters': grpc.unary_unary_rpc_method_handler(
+                    servicer.DiscardDeadLetters,
+                    request_deserializer=clarion_dot_v1_dot_delivery__service__pb2.DiscardDeadLettersRequest.FromString,
+                    response_serializer=clarion_dot_v1_dot_delivery__service__pb2.DiscardDeadLettersResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'clarion.v1.DeliveryService', rpc_method_handlers)
@@ -90,7 +145,7 @@ def add_DeliveryServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class DeliveryService(object):
-    """DeliveryService reads deliveries. Every call acts in the workspace that the metadata `x-clarion-workspace` names,
+    """DeliveryService reads deliveries, and takes care of those that ended badly. Every call acts in the workspace that the metadata `x-clarion-workspace` names,
     `default` where it is absent.
     """
 
@@ -138,6 +193,87 @@ class DeliveryService(object):
             '/clarion.v1.DeliveryService/ListDeliveries',
             clarion_dot_v1_dot_delivery__service__pb2.ListDeliveriesRequest.SerializeToString,
             clarion_dot_v1_dot_delivery__service__pb2.ListDeliveriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDeadLetters(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/clarion.v1.DeliveryService/ListDeadLetters',
+            clarion_dot_v1_dot_delivery__service__pb2.ListDeadLettersRequest.SerializeToString,
+            clarion_dot_v1_dot_delivery__service__pb2.ListDeadLettersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RedriveDeadLetters(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/clarion.v1.DeliveryService/RedriveDeadLetters',
+            clarion_dot_v1_dot_delivery__service__pb2.RedriveDeadLettersRequest.SerializeToString,
+            clarion_dot_v1_dot_delivery__service__pb2.RedriveDeadLettersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DiscardDeadLetters(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/clarion.v1.DeliveryService/DiscardDeadLetters',
+            clarion_dot_v1_dot_delivery__service__pb2.DiscardDeadLettersRequest.SerializeToString,
+            clarion_dot_v1_dot_delivery__service__pb2.DiscardDeadLettersResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class DeliveryServiceStub:
-    """DeliveryService reads deliveries. Every call acts in the workspace that the metadata `x-clarion-workspace` names,
+    """DeliveryService reads deliveries, and takes care of those that ended badly. Every call acts in the workspace that the metadata `x-clarion-workspace` names,
     `default` where it is absent.
     """
 
@@ -41,10 +41,22 @@ class DeliveryServiceStub:
     """ListDeliveries pages through a trigger's deliveries in the order of the request's recipients. NOT_FOUND,
     TRIGGER_NOT_FOUND.
     """
+    ListDeadLetters: _grpc.UnaryUnaryMultiCallable[_delivery_service_pb2.ListDeadLettersRequest, _delivery_service_pb2.ListDeadLettersResponse]
+    """ListDeadLetters pages through a campaign's deliveries that ended FAILED or AMBIGUOUS and were not discarded, the
+    triggers that first failed first in front.
+    """
+    RedriveDeadLetters: _grpc.UnaryUnaryMultiCallable[_delivery_service_pb2.RedriveDeadLettersRequest, _delivery_service_pb2.RedriveDeadLettersResponse]
+    """RedriveDeadLetters sends dead letters again: same delivery id, same Message-ID, same campaign revision, attempts
+    counted anew. An AMBIGUOUS one may reach its recipient twice. Those of triggers that were called off or expired are
+    left alone. The campaign must be LIVE or PAUSED: FAILED_PRECONDITION, CAMPAIGN_STATE. A call may take on a part
+    only, see `next_page_token`.
+    """
+    DiscardDeadLetters: _grpc.UnaryUnaryMultiCallable[_delivery_service_pb2.DiscardDeadLettersRequest, _delivery_service_pb2.DiscardDeadLettersResponse]
+    """DiscardDeadLetters takes dead letters out of the list, with a reason. Their state stays."""
 
 @_typing.type_check_only
 class DeliveryServiceAsyncStub(DeliveryServiceStub):
-    """DeliveryService reads deliveries. Every call acts in the workspace that the metadata `x-clarion-workspace` names,
+    """DeliveryService reads deliveries, and takes care of those that ended badly. Every call acts in the workspace that the metadata `x-clarion-workspace` names,
     `default` where it is absent.
     """
 
@@ -55,9 +67,21 @@ class DeliveryServiceAsyncStub(DeliveryServiceStub):
     """ListDeliveries pages through a trigger's deliveries in the order of the request's recipients. NOT_FOUND,
     TRIGGER_NOT_FOUND.
     """
+    ListDeadLetters: _aio.UnaryUnaryMultiCallable[_delivery_service_pb2.ListDeadLettersRequest, _delivery_service_pb2.ListDeadLettersResponse]  # type: ignore[assignment]
+    """ListDeadLetters pages through a campaign's deliveries that ended FAILED or AMBIGUOUS and were not discarded, the
+    triggers that first failed first in front.
+    """
+    RedriveDeadLetters: _aio.UnaryUnaryMultiCallable[_delivery_service_pb2.RedriveDeadLettersRequest, _delivery_service_pb2.RedriveDeadLettersResponse]  # type: ignore[assignment]
+    """RedriveDeadLetters sends dead letters again: same delivery id, same Message-ID, same campaign revision, attempts
+    counted anew. An AMBIGUOUS one may reach its recipient twice. Those of triggers that were called off or expired are
+    left alone. The campaign must be LIVE or PAUSED: FAILED_PRECONDITION, CAMPAIGN_STATE. A call may take on a part
+    only, see `next_page_token`.
+    """
+    DiscardDeadLetters: _aio.UnaryUnaryMultiCallable[_delivery_service_pb2.DiscardDeadLettersRequest, _delivery_service_pb2.DiscardDeadLettersResponse]  # type: ignore[assignment]
+    """DiscardDeadLetters takes dead letters out of the list, with a reason. Their state stays."""
 
 class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
-    """DeliveryService reads deliveries. Every call acts in the workspace that the metadata `x-clarion-workspace` names,
+    """DeliveryService reads deliveries, and takes care of those that ended badly. Every call acts in the workspace that the metadata `x-clarion-workspace` names,
     `default` where it is absent.
     """
 
@@ -78,5 +102,35 @@ class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
         """ListDeliveries pages through a trigger's deliveries in the order of the request's recipients. NOT_FOUND,
         TRIGGER_NOT_FOUND.
         """
+
+    @_abc_1.abstractmethod
+    def ListDeadLetters(
+        self,
+        request: _delivery_service_pb2.ListDeadLettersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_delivery_service_pb2.ListDeadLettersResponse, _abc.Awaitable[_delivery_service_pb2.ListDeadLettersResponse]]:
+        """ListDeadLetters pages through a campaign's deliveries that ended FAILED or AMBIGUOUS and were not discarded, the
+        triggers that first failed first in front.
+        """
+
+    @_abc_1.abstractmethod
+    def RedriveDeadLetters(
+        self,
+        request: _delivery_service_pb2.RedriveDeadLettersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_delivery_service_pb2.RedriveDeadLettersResponse, _abc.Awaitable[_delivery_service_pb2.RedriveDeadLettersResponse]]:
+        """RedriveDeadLetters sends dead letters again: same delivery id, same Message-ID, same campaign revision, attempts
+        counted anew. An AMBIGUOUS one may reach its recipient twice. Those of triggers that were called off or expired are
+        left alone. The campaign must be LIVE or PAUSED: FAILED_PRECONDITION, CAMPAIGN_STATE. A call may take on a part
+        only, see `next_page_token`.
+        """
+
+    @_abc_1.abstractmethod
+    def DiscardDeadLetters(
+        self,
+        request: _delivery_service_pb2.DiscardDeadLettersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_delivery_service_pb2.DiscardDeadLettersResponse, _abc.Awaitable[_delivery_service_pb2.DiscardDeadLettersResponse]]:
+        """DiscardDeadLetters takes dead letters out of the list, with a reason. Their state stays."""
 
 def add_DeliveryServiceServicer_to_server(servicer: DeliveryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -42,7 +42,7 @@ class Trigger(_message.Message):
         STATE_RUNNING: Trigger._State.ValueType  # 3
         """Deliveries are being sent."""
         STATE_PAUSED: Trigger._State.ValueType  # 4
-        """Its campaign is PAUSED: deliveries wait."""
+        """It was paused, or its campaign is PAUSED: deliveries wait."""
         STATE_COMPLETED: Trigger._State.ValueType  # 5
         """Every recipient is accounted for."""
         STATE_CANCELLED: Trigger._State.ValueType  # 6
@@ -60,7 +60,7 @@ class Trigger(_message.Message):
     STATE_RUNNING: Trigger.State.ValueType  # 3
     """Deliveries are being sent."""
     STATE_PAUSED: Trigger.State.ValueType  # 4
-    """Its campaign is PAUSED: deliveries wait."""
+    """It was paused, or its campaign is PAUSED: deliveries wait."""
     STATE_COMPLETED: Trigger.State.ValueType  # 5
     """Every recipient is accounted for."""
     STATE_CANCELLED: Trigger.State.ValueType  # 6
@@ -74,6 +74,8 @@ class Trigger(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     FINISH_TIME_FIELD_NUMBER: _builtins.int
     REFUSALS_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    ORDERING_KEY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `campaigns/{campaign}/triggers/{trigger}`."""
     campaign: _builtins.str
@@ -82,6 +84,8 @@ class Trigger(_message.Message):
     """The campaign's revision that is sent, fixed when the trigger was accepted."""
     state: Global___Trigger.State.ValueType
     """Where it stands."""
+    ordering_key: _builtins.str
+    """The ordering key it was accepted with."""
     @_builtins.property
     def counts(self) -> Global___DeliveryCounts:
         """What became of its deliveries."""
@@ -98,6 +102,12 @@ class Trigger(_message.Message):
     def refusals(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecipientRefusal]:
         """Recipients refused when it was accepted. They have no delivery and are in no count but `refused`."""
 
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When its messages are no longer worth sending: the earlier of the caller's `expire_time` and the campaign's time
+        to live; unset: never.
+        """
+
     def __init__(
         self,
         *,
@@ -109,10 +119,12 @@ class Trigger(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         finish_time: _timestamp_pb2.Timestamp | None = ...,
         refusals: _abc.Iterable[Global___RecipientRefusal] | None = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        ordering_key: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "create_time", b"create_time", "finish_time", b"finish_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "create_time", b"create_time", "expire_time", b"expire_time", "finish_time", b"finish_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["campaign", b"campaign", "campaign_revision", b"campaign_revision", "counts", b"counts", "create_time", b"create_time", "finish_time", b"finish_time", "name", b"name", "refusals", b"refusals", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["campaign", b"campaign", "campaign_revision", b"campaign_revision", "counts", b"counts", "create_time", b"create_time", "expire_time", b"expire_time", "finish_time", b"finish_time", "name", b"name", "ordering_key", b"ordering_key", "refusals", b"refusals", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -29,7 +29,7 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n clarion/v1/trigger_service.proto\x12\nclarion.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x19\x63larion/v1/delivery.proto\x1a\x18\x63larion/v1/trigger.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8b\x02\n\x14\x43reateTriggerRequest\x12\x39\n\x08\x63\x61mpaign\x18\x01 \x01(\tB\'\xbaH$r\"2 ^campaigns/[a-z][a-z0-9-]{2,62}$\x12\x36\n\nrecipients\x18\x02 \x03(\x0b\x32\x15.clarion.v1.RecipientB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\x12\x30\n\x07\x63ontext\x18\x03 \x01(\x0b\x32\x17.google.protobuf.StructB\x06\xbaH\x03\xd8\x01\x03\x12\x1f\n\nrequest_id\x18\x04 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x16\n\x0e\x61ll_or_nothing\x18\x05 \x01(\x08\x12\x15\n\rvalidate_only\x18\x06 \x01(\x08\"O\n\x15\x43reateTriggerResponse\x12$\n\x07trigger\x18\x01 \x01(\x0b\x32\x13.clarion.v1.Trigger\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"c\n\x11GetTriggerRequest\x12N\n\x04name\x18\x01 \x01(\tB@\xbaH=r;29^campaigns/[a-z][a-z0-9-]{2,62}/triggers/[a-z0-9]{20,40}$\":\n\x12GetTriggerResponse\x12$\n\x07trigger\x18\x01 \x01(\x0b\x32\x13.clarion.v1.Trigger\"\x8a\x01\n\x13ListTriggersRequest\x12\x39\n\x08\x63\x61mpaign\x18\x01 \x01(\tB\'\xbaH$r\"2 ^campaigns/[a-z][a-z0-9-]{2,62}$\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"V\n\x14ListTriggersResponse\x12%\n\x08triggers\x18\x01 \x03(\x0b\x32\x13.clarion.v1.Trigger\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x87\x01\n\x14\x43\x61ncelTriggerRequest\x12N\n\x04name\x18\x01 \x01(\tB@\xbaH=r;29^campaigns/[a-z][a-z0-9-]{2,62}/triggers/[a-z0-9]{20,40}$\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"O\n\x15\x43\x61ncelTriggerResponse\x12$\n\x07trigger\x18\x01 \x01(\x0b\x32\x13.clarion.v1.Trigger\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\x85\x01\n\x13WatchTriggerRequest\x12N\n\x04name\x18\x01 \x01(\tB@\xbaH=r;29^campaigns/[a-z][a-z0-9-]{2,62}/triggers/[a-z0-9]{20,40}$\x12\x1e\n\x0cresume_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"\xf8\x02\n\x14WatchTriggerResponse\x12\'\n\x08snapshot\x18\x01 \x01(\x0b\x32\x13.clarion.v1.TriggerH\x00\x12\x39\n\x06\x63hange\x18\x02 \x01(\x0b\x32\'.clarion.v1.WatchTriggerResponse.ChangeH\x00\x12?\n\theartbeat\x18\x03 \x01(\x0b\x32*.clarion.v1.WatchTriggerResponse.HeartbeatH\x00\x12\x14\n\x0cresume_token\x18\x04 \x01(\t\x1a\x0b\n\tHeartbeat\x1a\x8e\x01\n\x06\x43hange\x12.\n\ndeliveries\x18\x01 \x03(\x0b\x32\x1a.clarion.v1.DeliveryChange\x12*\n\x06\x63ounts\x18\x02 \x01(\x0b\x32\x1a.clarion.v1.DeliveryCounts\x12(\n\x05state\x18\x03 \x01(\x0e\x32\x19.clarion.v1.Trigger.StateB\x07\n\x05\x65vent\"\xb6\x01\n\x0e\x44\x65liveryChange\x12\x10\n\x08\x64\x65livery\x18\x01 \x01(\t\x12)\n\x05state\x18\x02 \x01(\x0e\x32\x1a.clarion.v1.Delivery.State\x12\x10\n\x08\x61ttempts\x18\x03 \x01(\x05\x12+\n\x06reason\x18\x04 \x01(\x0e\x32\x1b.clarion.v1.Delivery.Reason\x12(\n\x04time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\xb1\x03\n\x0eTriggerService\x12T\n\rCreateTrigger\x12 .clarion.v1.CreateTriggerRequest\x1a!.clarion.v1.CreateTriggerResponse\x12K\n\nGetTrigger\x12\x1d.clarion.v1.GetTriggerRequest\x1a\x1e.clarion.v1.GetTriggerResponse\x12Q\n\x0cListTriggers\x12\x1f.clarion.v1.ListTriggersRequest\x1a .clarion.v1.ListTriggersResponse\x12T\n\rCancelTrigger\x12 .clarion.v1.CancelTriggerRequest\x1a!.clarion.v1.CancelTriggerResponse\x12S\n\x0cWatchTrigger\x12\x1f.clarion.v1.WatchTriggerRequest\x1a .clarion.v1.WatchTriggerResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n clarion/v1/trigger_service.proto\x12\nclarion.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x19\x63larion/v1/delivery.proto\x1a\x18\x63larion/v1/trigger.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdc\x02\n\x14\x43reateTriggerRequest\x12\x39\n\x08\x63\x61mpaign\x18\x01 \x01(\tB\'\xbaH$r\"2 ^campaigns/[a-z][a-z0-9-]{2,62}$\x12\x36\n\nrecipients\x18\x02 \x03(\x0b\x32\x15.clarion.v1.RecipientB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\x12\x30\n\x07\x63ontext\x18\x03 \x01(\x0b\x32\x17.google.protobuf.StructB\x06\xbaH\x03\xd8\x01\x03\x12\x1f\n\nrequest_id\x18\x04 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x16\n\x0e\x61ll_or_nothing\x18\x05 \x01(\x08\x12\x15\n\rvalidate_only\x18\x06 \x01(\x08\x12/\n\x0b\x65xpire_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1e\n\x0cordering_key\x18\x08 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"O\n\x15\x43reateTriggerResponse\x12$\n\x07trigger\x18\x01 \x01(\x0b\x32\x13.clarion.v1.Trigger\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"c\n\x11GetTriggerRequest\x12N\n\x04name\x18\x01 \x01(\tB@\xbaH=r;29^campaigns/[a-z][a-z0-9-]{2,62}/triggers/[a-z0-9]{20,40}$\":\n\x12GetTriggerResponse\x12$\n\x07trigger\x18\x01 \x01(\x0b\x32\x13.clarion.v1.Trigger\"\x8a\x01\n\x13ListTriggersRequest\x12\x39\n\x08\x63\x61mpaign\x18\x01 \x01(\tB\'\xbaH$r\"2 ^campaigns/[a-z][a-z0-9-]{2,62}$\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"V\n\x14ListTriggersResponse\x12%\n\x08triggers\x18\x01 \x03(\x0b\x32\x13.clarion.v1.Trigger\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x87\x01\n\x14\x43\x61ncelTriggerRequest\x12N\n\x04name\x18\x01 \x01(\tB@\xbaH=r;29^campaigns/[a-z][a-z0-9-]{2,62}/triggers/[a-z0-9]{20,40}$\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"O\n\x15\x43\x61ncelTriggerResponse\x12$\n\x07trigger\x18\x01 \x01(\x0b\x32\x13.clarion.v1.Trigger\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\x86\x01\n\x13PauseTriggerRequest\x12N\n\x04name\x18\x01 \x01(\tB@\xbaH=r;29^campaigns/[a-z][a-z0-9-]{2,62}/triggers/[a-z0-9]{20,40}$\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"N\n\x14PauseTriggerResponse\x12$\n\x07trigger\x18\x01 \x01(\x0b\x32\x13.clarion.v1.Trigger\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\x87\x01\n\x14ResumeTriggerRequest\x12N\n\x04name\x18\x01 \x01(\tB@\xbaH=r;29^campaigns/[a-z][a-z0-9-]{2,62}/triggers/[a-z0-9]{20,40}$\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"O\n\x15ResumeTriggerResponse\x12$\n\x07trigger\x18\x01 \x01(\x0b\x32\x13.clarion.v1.Trigger\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\x85\x01\n\x13WatchTriggerRequest\x12N\n\x04name\x18\x01 \x01(\tB@\xbaH=r;29^campaigns/[a-z][a-z0-9-]{2,62}/triggers/[a-z0-9]{20,40}$\x12\x1e\n\x0cresume_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"\xf8\x02\n\x14WatchTriggerResponse\x12\'\n\x08snapshot\x18\x01 \x01(\x0b\x32\x13.clarion.v1.TriggerH\x00\x12\x39\n\x06\x63hange\x18\x02 \x01(\x0b\x32\'.clarion.v1.WatchTriggerResponse.ChangeH\x00\x12?\n\theartbeat\x18\x03 \x01(\x0b\x32*.clarion.v1.WatchTriggerResponse.HeartbeatH\x00\x12\x14\n\x0cresume_token\x18\x04 \x01(\t\x1a\x0b\n\tHeartbeat\x1a\x8e\x01\n\x06\x43hange\x12.\n\ndeliveries\x18\x01 \x03(\x0b\x32\x1a.clarion.v1.DeliveryChange\x12*\n\x06\x63ounts\x18\x02 \x01(\x0b\x32\x1a.clarion.v1.DeliveryCounts\x12(\n\x05state\x18\x03 \x01(\x0e\x32\x19.clarion.v1.Trigger.StateB\x07\n\x05\x65vent\"\xc8\x01\n\x0e\x44\x65liveryChange\x12\x10\n\x08\x64\x65livery\x18\x01 \x01(\t\x12)\n\x05state\x18\x02 \x01(\x0e\x32\x1a.clarion.v1.Delivery.State\x12\x10\n\x08\x61ttempts\x18\x03 \x01(\x05\x12+\n\x06reason\x18\x04 \x01(\x0e\x32\x1b.clarion.v1.Delivery.Reason\x12(\n\x04time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08provider\x18\x06 \x01(\t2\xda\x04\n\x0eTriggerService\x12T\n\rCreateTrigger\x12 .clarion.v1.CreateTriggerRequest\x1a!.clarion.v1.CreateTriggerResponse\x12K\n\nGetTrigger\x12\x1d.clarion.v1.GetTriggerRequest\x1a\x1e.clarion.v1.GetTriggerResponse\x12Q\n\x0cListTriggers\x12\x1f.clarion.v1.ListTriggersRequest\x1a .clarion.v1.ListTriggersResponse\x12T\n\rCancelTrigger\x12 .clarion.v1.CancelTriggerRequest\x1a!.clarion.v1.CancelTriggerResponse\x12Q\n\x0cPauseTrigger\x12\x1f.clarion.v1.PauseTriggerRequest\x1a .clarion.v1.PauseTriggerResponse\x12T\n\rResumeTrigger\x12 .clarion.v1.ResumeTriggerRequest\x1a!.clarion.v1.ResumeTriggerResponse\x12S\n\x0cWatchTrigger\x12\x1f.clarion.v1.WatchTriggerRequest\x1a .clarion.v1.WatchTriggerResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,6 +44,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATETRIGGERREQUEST'].fields_by_name['context']._serialized_options = b'\272H\003\330\001\003'
   _globals['_CREATETRIGGERREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_CREATETRIGGERREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
+  _globals['_CREATETRIGGERREQUEST'].fields_by_name['ordering_key']._loaded_options = None
+  _globals['_CREATETRIGGERREQUEST'].fields_by_name['ordering_key']._serialized_options = b'\272H\005r\003\030\200\001'
   _globals['_GETTRIGGERREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_GETTRIGGERREQUEST'].fields_by_name['name']._serialized_options = b'\272H=r;29^campaigns/[a-z][a-z0-9-]{2,62}/triggers/[a-z0-9]{20,40}$'
   _globals['_LISTTRIGGERSREQUEST'].fields_by_name['campaign']._loaded_options = None
@@ -56,36 +58,52 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CANCELTRIGGERREQUEST'].fields_by_name['name']._serialized_options = b'\272H=r;29^campaigns/[a-z][a-z0-9-]{2,62}/triggers/[a-z0-9]{20,40}$'
   _globals['_CANCELTRIGGERREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_CANCELTRIGGERREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
+  _globals['_PAUSETRIGGERREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_PAUSETRIGGERREQUEST'].fields_by_name['name']._serialized_options = b'\272H=r;29^campaigns/[a-z][a-z0-9-]{2,62}/triggers/[a-z0-9]{20,40}$'
+  _globals['_PAUSETRIGGERREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_PAUSETRIGGERREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
+  _globals['_RESUMETRIGGERREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_RESUMETRIGGERREQUEST'].fields_by_name['name']._serialized_options = b'\272H=r;29^campaigns/[a-z][a-z0-9-]{2,62}/triggers/[a-z0-9]{20,40}$'
+  _globals['_RESUMETRIGGERREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_RESUMETRIGGERREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
   _globals['_WATCHTRIGGERREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_WATCHTRIGGERREQUEST'].fields_by_name['name']._serialized_options = b'\272H=r;29^campaigns/[a-z][a-z0-9-]{2,62}/triggers/[a-z0-9]{20,40}$'
   _globals['_WATCHTRIGGERREQUEST'].fields_by_name['resume_token']._loaded_options = None
   _globals['_WATCHTRIGGERREQUEST'].fields_by_name['resume_token']._serialized_options = b'\272H\005r\003\030\200\001'
   _globals['_CREATETRIGGERREQUEST']._serialized_start=194
-  _globals['_CREATETRIGGERREQUEST']._serialized_end=461
-  _globals['_CREATETRIGGERRESPONSE']._serialized_start=463
-  _globals['_CREATETRIGGERRESPONSE']._serialized_end=542
-  _globals['_GETTRIGGERREQUEST']._serialized_start=544
-  _globals['_GETTRIGGERREQUEST']._serialized_end=643
-  _globals['_GETTRIGGERRESPONSE']._serialized_start=645
-  _globals['_GETTRIGGERRESPONSE']._serialized_end=703
-  _globals['_LISTTRIGGERSREQUEST']._serialized_start=706
-  _globals['_LISTTRIGGERSREQUEST']._serialized_end=844
-  _globals['_LISTTRIGGERSRESPONSE']._serialized_start=846
-  _globals['_LISTTRIGGERSRESPONSE']._serialized_end=932
-  _globals['_CANCELTRIGGERREQUEST']._serialized_start=935
-  _globals['_CANCELTRIGGERREQUEST']._serialized_end=1070
-  _globals['_CANCELTRIGGERRESPONSE']._serialized_start=1072
-  _globals['_CANCELTRIGGERRESPONSE']._serialized_end=1151
-  _globals['_WATCHTRIGGERREQUEST']._serialized_start=1154
-  _globals['_WATCHTRIGGERREQUEST']._serialized_end=1287
-  _globals['_WATCHTRIGGERRESPONSE']._serialized_start=1290
-  _globals['_WATCHTRIGGERRESPONSE']._serialized_end=1666
-  _globals['_WATCHTRIGGERRESPONSE_HEARTBEAT']._serialized_start=1501
-  _globals['_WATCHTRIGGERRESPONSE_HEARTBEAT']._serialized_end=1512
-  _globals['_WATCHTRIGGERRESPONSE_CHANGE']._serialized_start=1515
-  _globals['_WATCHTRIGGERRESPONSE_CHANGE']._serialized_end=1657
-  _globals['_DELIVERYCHANGE']._serialized_start=1669
-  _globals['_DELIVERYCHANGE']._serialized_end=1851
-  _globals['_TRIGGERSERVICE']._serialized_start=1854
-  _globals['_TRIGGERSERVICE']._serialized_end=2287
+  _globals['_CREATETRIGGERREQUEST']._serialized_end=542
+  _globals['_CREATETRIGGERRESPONSE']._serialized_start=544
+  _globals['_CREATETRIGGERRESPONSE']._serialized_end=623
+  _globals['_GETTRIGGERREQUEST']._serialized_start=625
+  _globals['_GETTRIGGERREQUEST']._serialized_end=724
+  _globals['_GETTRIGGERRESPONSE']._serialized_start=726
+  _globals['_GETTRIGGERRESPONSE']._serialized_end=784
+  _globals['_LISTTRIGGERSREQUEST']._serialized_start=787
+  _globals['_LISTTRIGGERSREQUEST']._serialized_end=925
+  _globals['_LISTTRIGGERSRESPONSE']._serialized_start=927
+  _globals['_LISTTRIGGERSRESPONSE']._serialized_end=1013
+  _globals['_CANCELTRIGGERREQUEST']._serialized_start=1016
+  _globals['_CANCELTRIGGERREQUEST']._serialized_end=1151
+  _globals['_CANCELTRIGGERRESPONSE']._serialized_start=1153
+  _globals['_CANCELTRIGGERRESPONSE']._serialized_end=1232
+  _globals['_PAUSETRIGGERREQUEST']._serialized_start=1235
+  _globals['_PAUSETRIGGERREQUEST']._serialized_end=1369
+  _globals['_PAUSETRIGGERRESPONSE']._serialized_start=1371
+  _globals['_PAUSETRIGGERRESPONSE']._serialized_end=1449
+  _globals['_RESUMETRIGGERREQUEST']._serialized_start=1452
+  _globals['_RESUMETRIGGERREQUEST']._serialized_end=1587
+  _globals['_RESUMETRIGGERRESPONSE']._serialized_start=1589
+  _globals['_RESUMETRIGGERRESPONSE']._serialized_end=1668
+  _globals['_WATCHTRIGGERREQUEST']._serialized_start=1671
+  _globals['_WATCHTRIGGERREQUEST']._serialized_end=1804
+  _globals['_WATCHTRIGGERRESPONSE']._serialized_start=1807
+  _globals['_WATCHTRIGGERRESPONSE']._serialized_end=2183
+  _globals['_WATCHTRIGGERRESPONSE_HEARTBEAT']._serialized_start=2018
+  _globals['_WATCHTRIGGERRESPONSE_HEARTBEAT']._serialized_end=2029
+  _globals['_WATCHTRIGGERRESPONSE_CHANGE']._serialized_start=2032
+  _globals['_WATCHTRIGGERRESPONSE_CHANGE']._serialized_end=2174
+  _globals['_DELIVERYCHANGE']._serialized_start=2186
+  _globals['_DELIVERYCHANGE']._serialized_end=2386
+  _globals['_TRIGGERSERVICE']._serialized_start=2389
+  _globals['_TRIGGERSERVICE']._serialized_end=2991
 # @@protoc_insertion_point(module_scope)

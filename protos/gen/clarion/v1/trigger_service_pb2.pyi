@@ -34,6 +34,8 @@ class CreateTriggerRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     ALL_OR_NOTHING_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    ORDERING_KEY_FIELD_NUMBER: _builtins.int
     campaign: _builtins.str
     """Which campaign: `campaigns/{campaign}`. Required."""
     request_id: _builtins.str
@@ -44,6 +46,11 @@ class CreateTriggerRequest(_message.Message):
     """Refuse the whole call if one recipient must be refused."""
     validate_only: _builtins.bool
     """Check everything, store nothing, answer what would have been accepted; the trigger has no name then."""
+    ordering_key: _builtins.str
+    """Deliveries of the same key to the same user id are handed over in the order they were accepted, one after the
+    other, through all retries; others are not held up. Across all campaigns of the workspace. At most 128 characters;
+    optional.
+    """
     @_builtins.property
     def recipients(self) -> _containers.RepeatedCompositeFieldContainer[_trigger_pb2.Recipient]:
         """For whom, 1 to 1,000, each user id once. The whole request is at most 4 MiB: more is INVALID_ARGUMENT, twice as
@@ -54,6 +61,12 @@ class CreateTriggerRequest(_message.Message):
     def context(self) -> _struct_pb2.Struct:
         """Data for all of them, by the names the campaign declares."""
 
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """After this moment nothing of the trigger is sent any more; what is left becomes EXPIRED. Must lie in the future.
+        Optional; the campaign's time to live may end it earlier.
+        """
+
     def __init__(
         self,
         *,
@@ -63,10 +76,12 @@ class CreateTriggerRequest(_message.Message):
         request_id: _builtins.str = ...,
         all_or_nothing: _builtins.bool = ...,
         validate_only: _builtins.bool = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        ordering_key: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "expire_time", b"expire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_or_nothing", b"all_or_nothing", "campaign", b"campaign", "context", b"context", "recipients", b"recipients", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_or_nothing", b"all_or_nothing", "campaign", b"campaign", "context", b"context", "expire_time", b"expire_time", "ordering_key", b"ordering_key", "recipients", b"recipients", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -259,6 +274,114 @@ class CancelTriggerResponse(_message.Message):
 Global___CancelTriggerResponse: _TypeAlias = CancelTriggerResponse  # noqa: Y015
 
 @_typing.final
+class PauseTriggerRequest(_message.Message):
+    """PauseTriggerRequest names a trigger to hold back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`campaigns/{campaign}/triggers/{trigger}`. Required."""
+    request_id: _builtins.str
+    """Makes the call idempotent for 24 hours: repeated, it changes nothing and gets the first answer. A UUID, optional."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PauseTriggerRequest: _TypeAlias = PauseTriggerRequest  # noqa: Y015
+
+@_typing.final
+class PauseTriggerResponse(_message.Message):
+    """PauseTriggerResponse answers PauseTrigger."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRIGGER_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """True if an earlier call with the same request id had paused it; `trigger` is that call's answer."""
+    @_builtins.property
+    def trigger(self) -> _trigger_pb2.Trigger:
+        """The trigger after the change. What was being handed over may still end."""
+
+    def __init__(
+        self,
+        *,
+        trigger: _trigger_pb2.Trigger | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["trigger", b"trigger"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["replayed", b"replayed", "trigger", b"trigger"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PauseTriggerResponse: _TypeAlias = PauseTriggerResponse  # noqa: Y015
+
+@_typing.final
+class ResumeTriggerRequest(_message.Message):
+    """ResumeTriggerRequest names a trigger to let go on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`campaigns/{campaign}/triggers/{trigger}`. Required."""
+    request_id: _builtins.str
+    """Makes the call idempotent for 24 hours: repeated, it changes nothing and gets the first answer. A UUID, optional."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeTriggerRequest: _TypeAlias = ResumeTriggerRequest  # noqa: Y015
+
+@_typing.final
+class ResumeTriggerResponse(_message.Message):
+    """ResumeTriggerResponse answers ResumeTrigger."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRIGGER_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """True if an earlier call with the same request id had resumed it; `trigger` is that call's answer."""
+    @_builtins.property
+    def trigger(self) -> _trigger_pb2.Trigger:
+        """The trigger after the change."""
+
+    def __init__(
+        self,
+        *,
+        trigger: _trigger_pb2.Trigger | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["trigger", b"trigger"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["replayed", b"replayed", "trigger", b"trigger"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeTriggerResponse: _TypeAlias = ResumeTriggerResponse  # noqa: Y015
+
+@_typing.final
 class WatchTriggerRequest(_message.Message):
     """WatchTriggerRequest names a trigger to watch."""
 
@@ -384,6 +507,7 @@ class DeliveryChange(_message.Message):
     ATTEMPTS_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     TIME_FIELD_NUMBER: _builtins.int
+    PROVIDER_FIELD_NUMBER: _builtins.int
     delivery: _builtins.str
     """The delivery: `campaigns/{campaign}/triggers/{trigger}/deliveries/{delivery}`."""
     state: _delivery_pb2.Delivery.State.ValueType
@@ -392,6 +516,8 @@ class DeliveryChange(_message.Message):
     """Attempts made so far."""
     reason: _delivery_pb2.Delivery.Reason.ValueType
     """Why, where the state needs a reason."""
+    provider: _builtins.str
+    """The provider of the last attempt."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
         """When it moved."""
@@ -404,10 +530,11 @@ class DeliveryChange(_message.Message):
         attempts: _builtins.int = ...,
         reason: _delivery_pb2.Delivery.Reason.ValueType = ...,
         time: _timestamp_pb2.Timestamp | None = ...,
+        provider: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "delivery", b"delivery", "reason", b"reason", "state", b"state", "time", b"time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "delivery", b"delivery", "provider", b"provider", "reason", b"reason", "state", b"state", "time", b"time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

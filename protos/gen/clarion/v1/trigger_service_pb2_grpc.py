@@ -56,6 +56,16 @@ class TriggerServiceStub(object):
                 request_serializer=clarion_dot_v1_dot_trigger__service__pb2.CancelTriggerRequest.SerializeToString,
                 response_deserializer=clarion_dot_v1_dot_trigger__service__pb2.CancelTriggerResponse.FromString,
                 _registered_method=True)
+        self.PauseTrigger = channel.unary_unary(
+                '/clarion.v1.TriggerService/PauseTrigger',
+                request_serializer=clarion_dot_v1_dot_trigger__service__pb2.PauseTriggerRequest.SerializeToString,
+                response_deserializer=clarion_dot_v1_dot_trigger__service__pb2.PauseTriggerResponse.FromString,
+                _registered_method=True)
+        self.ResumeTrigger = channel.unary_unary(
+                '/clarion.v1.TriggerService/ResumeTrigger',
+                request_serializer=clarion_dot_v1_dot_trigger__service__pb2.ResumeTriggerRequest.SerializeToString,
+                response_deserializer=clarion_dot_v1_dot_trigger__service__pb2.ResumeTriggerResponse.FromString,
+                _registered_method=True)
         self.WatchTrigger = channel.unary_stream(
                 '/clarion.v1.TriggerService/WatchTrigger',
                 request_serializer=clarion_dot_v1_dot_trigger__service__pb2.WatchTriggerRequest.SerializeToString,
@@ -104,6 +114,24 @@ class TriggerServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PauseTrigger(self, request, context):
+        """PauseTrigger holds a running trigger back: what is not handed over waits until it is resumed, cancelled or expired.
+        Pausing a paused trigger changes nothing. A trigger that is finished or called off: FAILED_PRECONDITION,
+        TRIGGER_STATE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeTrigger(self, request, context):
+        """ResumeTrigger lets a paused trigger go on where it stood; a trigger of a PAUSED campaign goes on with that.
+        Resuming a running trigger changes nothing. A trigger that is finished or called off: FAILED_PRECONDITION,
+        TRIGGER_STATE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def WatchTrigger(self, request, context):
         """WatchTrigger streams what happens to a trigger: first a snapshot, then every change in order, with a heartbeat
         at least every 15 seconds. It does not tell SENDING; GetDelivery and ListDeliveries do. It ends with OK after the
@@ -137,6 +165,16 @@ def add_TriggerServiceServicer_to_server(servicer, server):
                     servicer.CancelTrigger,
                     request_deserializer=clarion_dot_v1_dot_trigger__service__pb2.CancelTriggerRequest.FromString,
                     response_serializer=clarion_dot_v1_dot_trigger__service__pb2.CancelTriggerResponse.SerializeToString,
+            ),
+            'PauseTrigger': grpc.unary_unary_rpc_method_handler(
+                    servicer.PauseTrigger,
+                    request_deserializer=clarion_dot_v1_dot_trigger__service__pb2.PauseTriggerRequest.FromString,
+                    response_serializer=clarion_dot_v1_dot_trigger__service__pb2.PauseTriggerResponse.SerializeToString,
+            ),
+            'ResumeTrigger': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeTrigger,
+                    request_deserializer=clarion_dot_v1_dot_trigger__service__pb2.ResumeTriggerRequest.FromString,
+                    response_serializer=clarion_dot_v1_dot_trigger__service__pb2.ResumeTriggerResponse.SerializeToString,
             ),
             'WatchTrigger': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchTrigger,
@@ -254,6 +292,60 @@ class TriggerService(object):
             '/clarion.v1.TriggerService/CancelTrigger',
             clarion_dot_v1_dot_trigger__service__pb2.CancelTriggerRequest.SerializeToString,
             clarion_dot_v1_dot_trigger__service__pb2.CancelTriggerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PauseTrigger(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/clarion.v1.TriggerService/PauseTrigger',
+            clarion_dot_v1_dot_trigger__service__pb2.PauseTriggerRequest.SerializeToString,
+            clarion_dot_v1_dot_trigger__service__pb2.PauseTriggerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeTrigger(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/clarion.v1.TriggerService/ResumeTrigger',
+            clarion_dot_v1_dot_trigger__service__pb2.ResumeTriggerRequest.SerializeToString,
+            clarion_dot_v1_dot_trigger__service__pb2.ResumeTriggerResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -54,6 +54,16 @@ class TriggerServiceStub:
     """CancelTrigger calls a trigger off: deliveries not yet handed over become CANCELLED, those being handed over keep
     their outcome and are not repeated. A trigger that is finished already: FAILED_PRECONDITION, TRIGGER_STATE.
     """
+    PauseTrigger: _grpc.UnaryUnaryMultiCallable[_trigger_service_pb2.PauseTriggerRequest, _trigger_service_pb2.PauseTriggerResponse]
+    """PauseTrigger holds a running trigger back: what is not handed over waits until it is resumed, cancelled or expired.
+    Pausing a paused trigger changes nothing. A trigger that is finished or called off: FAILED_PRECONDITION,
+    TRIGGER_STATE.
+    """
+    ResumeTrigger: _grpc.UnaryUnaryMultiCallable[_trigger_service_pb2.ResumeTriggerRequest, _trigger_service_pb2.ResumeTriggerResponse]
+    """ResumeTrigger lets a paused trigger go on where it stood; a trigger of a PAUSED campaign goes on with that.
+    Resuming a running trigger changes nothing. A trigger that is finished or called off: FAILED_PRECONDITION,
+    TRIGGER_STATE.
+    """
     WatchTrigger: _grpc.UnaryStreamMultiCallable[_trigger_service_pb2.WatchTriggerRequest, _trigger_service_pb2.WatchTriggerResponse]
     """WatchTrigger streams what happens to a trigger: first a snapshot, then every change in order, with a heartbeat
     at least every 15 seconds. It does not tell SENDING; GetDelivery and ListDeliveries do. It ends with OK after the
@@ -87,6 +97,16 @@ class TriggerServiceAsyncStub(TriggerServiceStub):
     CancelTrigger: _aio.UnaryUnaryMultiCallable[_trigger_service_pb2.CancelTriggerRequest, _trigger_service_pb2.CancelTriggerResponse]  # type: ignore[assignment]
     """CancelTrigger calls a trigger off: deliveries not yet handed over become CANCELLED, those being handed over keep
     their outcome and are not repeated. A trigger that is finished already: FAILED_PRECONDITION, TRIGGER_STATE.
+    """
+    PauseTrigger: _aio.UnaryUnaryMultiCallable[_trigger_service_pb2.PauseTriggerRequest, _trigger_service_pb2.PauseTriggerResponse]  # type: ignore[assignment]
+    """PauseTrigger holds a running trigger back: what is not handed over waits until it is resumed, cancelled or expired.
+    Pausing a paused trigger changes nothing. A trigger that is finished or called off: FAILED_PRECONDITION,
+    TRIGGER_STATE.
+    """
+    ResumeTrigger: _aio.UnaryUnaryMultiCallable[_trigger_service_pb2.ResumeTriggerRequest, _trigger_service_pb2.ResumeTriggerResponse]  # type: ignore[assignment]
+    """ResumeTrigger lets a paused trigger go on where it stood; a trigger of a PAUSED campaign goes on with that.
+    Resuming a running trigger changes nothing. A trigger that is finished or called off: FAILED_PRECONDITION,
+    TRIGGER_STATE.
     """
     WatchTrigger: _aio.UnaryStreamMultiCallable[_trigger_service_pb2.WatchTriggerRequest, _trigger_service_pb2.WatchTriggerResponse]  # type: ignore[assignment]
     """WatchTrigger streams what happens to a trigger: first a snapshot, then every change in order, with a heartbeat
@@ -142,6 +162,28 @@ class TriggerServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_trigger_service_pb2.CancelTriggerResponse, _abc.Awaitable[_trigger_service_pb2.CancelTriggerResponse]]:
         """CancelTrigger calls a trigger off: deliveries not yet handed over become CANCELLED, those being handed over keep
         their outcome and are not repeated. A trigger that is finished already: FAILED_PRECONDITION, TRIGGER_STATE.
+        """
+
+    @_abc_1.abstractmethod
+    def PauseTrigger(
+        self,
+        request: _trigger_service_pb2.PauseTriggerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_trigger_service_pb2.PauseTriggerResponse, _abc.Awaitable[_trigger_service_pb2.PauseTriggerResponse]]:
+        """PauseTrigger holds a running trigger back: what is not handed over waits until it is resumed, cancelled or expired.
+        Pausing a paused trigger changes nothing. A trigger that is finished or called off: FAILED_PRECONDITION,
+        TRIGGER_STATE.
+        """
+
+    @_abc_1.abstractmethod
+    def ResumeTrigger(
+        self,
+        request: _trigger_service_pb2.ResumeTriggerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_trigger_service_pb2.ResumeTriggerResponse, _abc.Awaitable[_trigger_service_pb2.ResumeTriggerResponse]]:
+        """ResumeTrigger lets a paused trigger go on where it stood; a trigger of a PAUSED campaign goes on with that.
+        Resuming a running trigger changes nothing. A trigger that is finished or called off: FAILED_PRECONDITION,
+        TRIGGER_STATE.
         """
 
     @_abc_1.abstractmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 
@@ -9,7 +10,8 @@ from dataclasses import dataclass
 class EmailMessage:
     """One rendered e-mail. `sender` and `reply_to` are RFC 5322 mailboxes, `to_address` is a bare address.
 
-    `reply_to`, `html` and `text` may be empty: there is none. `date_s` is seconds since 1970.
+    `reply_to`, `html` and `text` may be empty: there is none. `date_s` is seconds since 1970; `deadline_s` is when
+    it is too late to hand it over, on this process' monotonic clock, infinite where it never is.
     """
 
     delivery_id: str
@@ -20,6 +22,7 @@ class EmailMessage:
     reply_to: str = ""
     html: str = ""
     text: str = ""
+    deadline_s: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,13 +16,16 @@ Refusal = TransientFailure | PermanentFailure
 
 @dataclass(frozen=True, slots=True)
 class Offers:
-    """What a server said it can (RFC 5321 §4.1.1.1). `size` is octets a message may have, 0 where it names none."""
+    """What a server said it can (RFC 5321 §4.1.1.1). `size` is octets a message may have, 0 where it names none;
+    `deliver_by` the least seconds a message must be given (RFC 2852), 0 where it names none. None: not offered.
+    """
 
     pipelining: bool = False
     eight_bit: bool = False
     smtputf8: bool = False
     starttls: bool = False
     size: int | None = None
+    deliver_by: int | None = None
     auth: frozenset[str] = frozenset()
 
 
@@ -33,15 +36,21 @@ def parse_offers(text: bytes) -> Offers:
         # Old servers announce AUTH=LOGIN, beside or instead of AUTH LOGIN.
         keyword, *parameters = line.replace("AUTH=", "AUTH ", 1).split() or [""]
         found.setdefault(keyword, []).extend(parameters)
-    limit = found.get("SIZE")
     return Offers(
         pipelining="PIPELINING" in found,
         eight_bit="8BITMIME" in found,
         smtputf8="SMTPUTF8" in found,
         starttls="STARTTLS" in found,
-        size=None if limit is None else int(limit[0]) if limit and limit[0].isdigit() else 0,
+        size=_limit(found.get("SIZE")),
+        deliver_by=_limit(found.get("DELIVERBY")),
         auth=frozenset(found.get("AUTH", ())),
     )
+
+
+def _limit(parameters: list[str] | None) -> int | None:
+    if parameters is None:
+        return None
+    return int(parameters[0]) if parameters and parameters[0].isdigit() else 0
 
 
 def refusal(code: int, text: bytes, permanent: Reason) -> Refusal:

@@ -7,6 +7,7 @@ PIPELINING each command waits for its reply.
 
 from __future__ import annotations
 
+import math
 import re
 from collections import deque
 from collections.abc import Callable
@@ -54,6 +55,11 @@ class Item(Protocol):
     @property
     def unwanted(self) -> bool:
         """True when nobody waits for the outcome any more."""
+        ...
+
+    @property
+    def time_left_s(self) -> float:
+        """Seconds until it is too late to hand it over; infinite where it never is."""
         ...
 
 
@@ -118,6 +124,11 @@ class Session:
         self.wire.write(_QUIT)
 
     @property
+    def doubt(self) -> Item | None:
+        """The message whose dot is written, and the reply not read."""
+        return self._doubt
+
+    @property
     def waited_s(self) -> float:
         """Seconds since the last sign of life: a reply, a command, or the begin of idleness."""
         return self._now() - self._since
@@ -150,10 +161,10 @@ class Session:
         self._accepted = self._has_recipient = False
         if self._offers.pipelining:
             self._await(*_ENVELOPE)
-            self.wire.write(before + _mail(item.built, self._offers) + _rcpt(item.built) + _DATA)
+            self.wire.write(before + _mail(item, self._offers) + _rcpt(item.built) + _DATA)
         else:
             self._await(Step.MAIL)
-            self.wire.write(before + _mail(item.built, self._offers))
+            self.wire.write(before + _mail(item, self._offers))
 
     def _on_reply(self, code: int, text: bytes) -> None:
         self._since = self._now()
@@ -197,7 +208,7 @@ class Session:
         assert self._next
         if code != 354:
             self._skip(_RSET)
-        elif not self._refusal and not self._next.unwanted:
+        elif not self._refusal and not self._next.unwanted and self._next.time_left_s > 0:
             self._hand_over(self._next)
         elif self._refusal and not self._has_recipient:
             self._skip(_DOT)  # RFC 2920 §3.1: a lone dot, and what it is answered with means nothing
@@ -232,7 +243,10 @@ class Session:
     def _on_drained(self) -> None:
         if self._draining:
             self._draining = False
-            self._end_content(b"")
+            if self._next and self._next.unwanted:
+                self.wire.abort("the message was called off")
+            else:
+                self._end_content(b"")
 
     def _end_content(self, content: bytes) -> None:
         self._doubt, self._next = self._next, None
@@ -315,12 +329,16 @@ def stuffed(content: bytes) -> bytes:
     return content if content.endswith(b"\r\n") or not content else content + b"\r\n"
 
 
-def _mail(built: BuiltEmail, offers: Offers) -> bytes:
+def _mail(item: Item, offers: Offers) -> bytes:
+    built = item.built
     size = "" if offers.size is None else f" SIZE={len(built.content)}"
     wide = ""
     if built.needs_smtputf8:
         wide = " BODY=8BITMIME SMTPUTF8" if offers.eight_bit else " SMTPUTF8"
-    return f"MAIL FROM:<{built.mail_from}>{size}{wide}\r\n".encode()
+    by = ""
+    if offers.deliver_by is not None and max(1, offers.deliver_by) <= item.time_left_s < math.inf:
+        by = f" BY={int(item.time_left_s)};R"  # RFC 2852: return it to the sender rather than deliver it later
+    return f"MAIL FROM:<{built.mail_from}>{size}{wide}{by}\r\n".encode()
 
 
 def _rcpt(built: BuiltEmail) -> bytes:

@@ -7,12 +7,14 @@ one message, not a share of a batch.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Sequence
 
 from clarion_core import logs
 from clarion_core.domain.delivery import Reason
-from clarion_core.domain.outcome import Outcome, PermanentFailure, TransientFailure
+from clarion_core.domain.outcome import Ambiguous, Outcome, PermanentFailure, TransientFailure
+from clarion_workers.channels import CutOff
 from clarion_workers.channels.email.config import SmtpConfig
 from clarion_workers.channels.email.handshake import NotOpened, open_wire
 from clarion_workers.channels.email.message import BuiltEmail, EmailMessage
@@ -22,6 +24,7 @@ from clarion_workers.channels.email.session import Item, Session, unsupported
 
 _QUIT_S = 2.0  # what a polite end may take
 _SLOW_S = 60.0  # a server that let messages wait is taken for slow for so long
+_LATE = TransientFailure(reason=Reason.EXPIRED, detail="its time was over when its turn came")
 _GROW_AGAIN_S = 30.0  # a server that takes no more connections is not asked for one sooner
 
 
@@ -48,6 +51,10 @@ class _Item:
     @property
     def unwanted(self) -> bool:
         return self.withdrawn or self.call.done.done()
+
+    @property
+    def time_left_s(self) -> float:
+        return self.message.deadline_s - time.monotonic()
 
 
 class EmailChannel:
@@ -80,7 +87,11 @@ class EmailChannel:
             await call.done
         except asyncio.CancelledError:
             self._waiting = deque(item for item in self._waiting if item.call is not call)
-            raise
+            for session in self._sessions:
+                doubt = session.doubt
+                if isinstance(doubt, _Item) and doubt.call is call:
+                    call.outcomes[doubt.index] = Ambiguous(detail="cut off by the shutdown")
+            raise CutOff(call.outcomes) from None
         return [outcome for outcome in call.outcomes if outcome is not None]
 
     async def close(self) -> None:
@@ -111,7 +122,7 @@ class EmailChannel:
             item = self._waiting.popleft()
             if item.unwanted:
                 continue
-            refused = self._build(item) or unsupported(item.built, offers)
+            refused = _LATE if item.time_left_s <= 0 else self._build(item) or unsupported(item.built, offers)
             if refused is None:
                 return item
             self.conclude(item, refused)

@@ -1,0 +1,110 @@
+-- Throttles, shared by all workers: the generic cell rate algorithm (ITU-T I.371), so that no second sees more than the
+-- rate and one burst. A limit's record holds t, when all permits taken so far are paid for (microseconds), and l, the end
+-- of the line of batches that wait for permits.
+
+-- The limits that a hand-over of the campaign is under: the channel's and the provider's, which the worker knows; the
+-- campaign's own, kept with its gate; whatever an operator set instead of them. wanted {name, rate a second, burst},
+-- rate 0: none of its own
+local function limits_of(shard, campaign, wanted)
+  local found, names = {}, {}
+  local own = redis.call('HGET', key(shard, 'gate', campaign), 'thr')
+  local rate, burst = string.match(own or '0 0', '^(%S+) (%S+)$')
+  found[1] = {name = 'campaign:' .. campaign, rate = tonumber(rate), burst = tonumber(burst)}
+  for _, want in ipairs(wanted) do
+    found[#found + 1] = {name = want[1], rate = want[2], burst = want[3]}
+  end
+  for i, limit in ipairs(found) do
+    names[i] = limit.name
+  end
+  local set = redis.call('HMGET', key(CONTROL, 'throttles'), unpack(names))
+  local limits = {}
+  for i, limit in ipairs(found) do
+    if set[i] then
+      rate, burst = string.match(set[i], '^(%S+) (%S+)$')
+      limit.rate, limit.burst = tonumber(rate), tonumber(burst)
+    end
+    if limit.rate > 0 then
+      limit.interval = 1000000 / limit.rate
+      limit.burst = limit.burst > 0 and limit.burst or math.max(1, math.floor(limit.rate / 10))
+      limits[#limits + 1] = limit
+    end
+  end
+  return limits
+end
+
+-- How many permits are free now: of the scarcest limit.
+local function room(limits, now)
+  local free = math.huge
+  for _, limit in ipairs(limits) do
+    local stored = redis.call('HMGET', key(CONTROL, 'throttle', limit.name), 't', 'l')
+    limit.paid = math.max(tonumber(stored[1] or 0), now)
+    limit.line = math.max(tonumber(stored[2] or 0), now)
+    free = math.min(free, math.floor(limit.burst - (limit.paid - now) / limit.interval + 0.000001))
+  end
+  return math.max(free, 0)
+end
+
+-- How many are free when none was taken for a while.
+local function full(limits)
+  local least = math.huge
+  for _, limit in ipairs(limits) do
+    least = math.min(least, limit.burst)
+  end
+  return least
+end
+
+local function keep(limit, field, value, now)
+  local name = key(CONTROL, 'throttle', limit.name)
+  redis.call('HSET', name, field, string.format('%.0f', value))
+  redis.call('PEXPIRE', name, math.floor((math.max(limit.paid, limit.line) - now) / 1000) + THROTTLE_TTL_MS)
+end
+
+local function take_permits(limits, count, now)
+  for _, limit in ipairs(limits) do
+    limit.paid = limit.paid + count * limit.interval
+    keep(limit, 't', limit.paid, now)
+  end
+end
+
+-- Milliseconds until a batch of `count` is worth another claim: half a burst is free, or what it needs.
+local function wait_for(limits, count, now)
+  local wait = 0
+  for _, limit in ipairs(limits) do
+    local wanted = math.min(count, math.max(1, math.floor(limit.burst / 2)))
+    wait = math.max(wait, limit.paid + (wanted - limit.burst) * limit.interval - now)
+  end
+  return math.max(1, math.ceil(wait / 1000))
+end
+
+-- The limit with the longest line; a batch that is not in it yet goes behind its end.
+local function longest(limits)
+  local found
+  for _, limit in ipairs(limits) do
+    if not found or limit.line > found.line then
+      found = limit
+    end
+  end
+  return found
+end
+
+-- For how long a batch must wait (milliseconds), or false; second, the free permits, -1 without limits. A batch gets its place in line once: work that
+-- waits neither asks again before its turn, nor is overtaken by what came later. It is called two batches early, so that
+-- the place of one that a dead worker holds is not left empty.
+local function must_wait(limits, b, now)
+  if #limits == 0 then
+    return false, -1
+  end
+  local free, limit = room(limits, now), longest(limits)
+  local idle = free > 0 and limit.paid <= now
+  if free > 0 and (b.bk or idle or limit.line <= now) then
+    return false, free
+  end
+  if b.bk then
+    return wait_for(limits, b.n, now), free
+  end
+  local turn = limit.line
+  limit.line = turn + b.n * limit.interval
+  keep(limit, 'l', limit.line, now)
+  local early = 2 * PAGE * limit.interval
+  return math.max(wait_for(limits, b.n, now), math.ceil((turn - early - now) / 1000)), free
+end

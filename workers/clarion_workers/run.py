@@ -1,0 +1,331 @@
+"""The delivery step: compose a claimed batch, hand it over window by window, record, close it or hand it back.
+
+The order is what makes it safe: a window is opened in the store before anything of it is handed over, and its outcomes
+are recorded in the same step that opens the next one. Whatever happens to this process, the store knows which
+deliveries may have left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+
+from clarion_core import logs, tasks
+from clarion_core.domain.campaign import Definition, RetryPolicy
+from clarion_core.domain.delivery import DeliveryState, Reason
+from clarion_core.domain.errors import StoreUnavailable
+from clarion_core.domain.outcome import Outcome, PermanentFailure, TransientFailure
+from clarion_core.domain.retry import Conclusion, clip, conclude
+from clarion_core.domain.routing import fails_over, postponed
+from clarion_core.store.batches import NOWHERE, Advanced, BatchStore, Claim, Permit, Result, Step, Wanted, Way
+from clarion_core.store.triggers import StoredDelivery
+from clarion_workers.channels import CutOff
+from clarion_workers.channels.email import EmailMessage
+from clarion_workers.leases import Lease, Leases
+from clarion_workers.messages import Composer, Ready, Unready
+from clarion_workers.providers import NoRoute, Route, Router
+from clarion_workers.windows import Windows
+
+CRASHES_UNTIL_SOLO = 1
+_STORE_PAUSE_S, _STORE_PAUSE_MAX_S = 0.05, 1.0
+_NOT_HANDED_OVER = Conclusion(state=DeliveryState.QUEUED)
+
+log = logs.get(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Post:
+    """What every batch is delivered with. `draining` set: windows in flight are finished, the rest is handed back."""
+
+    batches: BatchStore
+    leases: Leases
+    composer: Composer
+    router: Router
+    windows: Windows
+    draining: asyncio.Event
+
+
+class Run:
+    """One claim's way through the delivery step. `drawn`, in [0, 1), decides between providers by weight."""
+
+    def __init__(self, post: Post, claim: Claim, lease: Lease, drawn: float) -> None:
+        self._post, self._claim, self._lease, self._drawn = post, claim, lease, drawn
+        self._definition = Definition()
+        self._open: dict[str, StoredDelivery] = {}  # in a window that may be open, and not handed over yet
+        self._results: list[Result] = []  # outcomes not recorded yet
+        self._spent: Counter[str] = Counter()  # attempts of this claim, of those that went on to another provider
+        self._tally: Counter[str] = Counter()
+        self._halted = self._throttled = self._fenced = False
+        self._wait_ms = 0  # until what is handed back is due
+        self._sent_at = (0, 0.0)  # the store's clock (ms) and ours (s) when the last hand-over began
+
+    async def work(self) -> None:
+        """Deliver the batch. Cut off, or without what it needs of the store: record, hand the rest back, raise."""
+        try:
+            self._definition = await self._post.composer.definition(self._claim)
+            await self._deliver()
+            if not self._fenced:
+                await self._finish()
+        except (asyncio.CancelledError, StoreUnavailable):
+            await asyncio.shield(self._finish())
+            raise
+
+    async def _deliver(self) -> None:
+        """Those that were in a window when their worker died are suspects, and go alone, behind the others."""
+        deliveries = self._claim.deliveries
+        if self._claim.crashes >= CRASHES_UNTIL_SOLO:
+            await self._one_by_one(deliveries)
+            return
+        await self._in_windows([each for each in deliveries if not _is_suspect(each)])
+        await self._one_by_one([each for each in deliveries if _is_suspect(each)])
+
+    async def _in_windows(self, deliveries: Sequence[StoredDelivery]) -> None:
+        if not deliveries:
+            return
+        room = self._claim.room
+        async with self._post.windows.share(len(deliveries)) as share:
+            size = share if room is None else max(1, min(share, room))
+            async with aclosing(self._composed(deliveries, size)) as windows:
+                async for window in windows:
+                    await self._hand_over(self._sorted_out(window), frozenset())
+                    if not self._goes_on:
+                        return
+
+    async def _composed(
+        self, deliveries: Sequence[StoredDelivery], size: int
+    ) -> AsyncGenerator[Sequence[Ready | Unready], None]:
+        """The deliveries in windows, the next one being composed while the last one is handed over."""
+        chunks = [deliveries[at : at + size] for at in range(0, len(deliveries), size)]
+        ahead: list[asyncio.Task[list[Ready | Unready]]] = [self._compose(chunks[0])]
+        try:
+            for following in [*chunks[1:], None]:
+                composed = await ahead.pop()
+                if following:
+                    ahead.append(self._compose(following))
+                yield composed
+        finally:
+            await tasks.end(ahead)
+
+    def _compose(self, deliveries: Sequence[StoredDelivery]) -> asyncio.Task[list[Ready | Unready]]:
+        return asyncio.create_task(self._post.composer.compose(self._claim, deliveries))
+
+    async def _one_by_one(self, deliveries: Sequence[StoredDelivery]) -> None:
+        """Work on one delivery at a time, marked as such before it is even rendered: the next crash tells which."""
+        if not deliveries:
+            return
+        async with self._post.windows.share(1):
+            for delivery in deliveries:
+                if not self._goes_on:
+                    return
+                await self._alone(delivery)
+
+    async def _alone(self, delivery: StoredDelivery) -> None:
+        route = await self._route(frozenset())
+        if route is None:
+            return
+        opened = await self._open_window([delivery], route.way, solo=True)
+        outcomes: Sequence[Outcome] = []
+        if Permit.YES in opened.permits:
+            items = self._sorted_out(await self._post.composer.compose(self._claim, [delivery]), opened=1)
+            outcomes = await self._send(items, route, opened.now_ms)
+            self._conclude(items[: len(outcomes)], outcomes)
+        await self._post.router.report(route, outcomes)
+
+    @property
+    def _goes_on(self) -> bool:
+        return not (self._post.draining.is_set() or self._lease.lost or self._halted)
+
+    def _halt(self, wait_ms: int, *, throttled: bool = False) -> None:
+        """Hand the rest back, to be claimed again after `wait_ms`."""
+        self._halted, self._wait_ms, self._throttled = True, max(self._wait_ms, wait_ms), throttled
+
+    def _sorted_out(self, composed: Sequence[Ready | Unready], opened: int = 0) -> list[Ready]:
+        """Those that can be handed over; the others' ends are noted as results."""
+        ready = []
+        for item in composed:
+            if isinstance(item, Ready):
+                ready.append(item)
+            else:
+                self._note(item.delivery, item.conclusion, item.delivery.record.attempts + opened, opened=bool(opened))
+        return ready
+
+    async def _route(self, tried: frozenset[str]) -> Route | None:
+        route = await self._post.router.choose(self._drawn, tried)
+        if isinstance(route, NoRoute):
+            self._halt(route.wait_ms)
+            return None
+        return route
+
+    async def _hand_over(self, items: Sequence[Ready], tried: frozenset[str]) -> None:
+        """Hand messages over to the first provider that may have them and was not tried."""
+        while items and self._goes_on:
+            route = await self._route(tried)
+            if route is None:
+                return
+            now, items = (items[:1], items[1:]) if route.is_probe else (items, [])
+            await self._window(now, route, tried | {route.provider})
+
+    async def _window(self, items: Sequence[Ready], route: Route, tried: frozenset[str]) -> None:
+        """Open a window and hand it over; what this provider can't take goes on to another one."""
+        opened = await self._open_window([item.delivery for item in items], route.way)
+        allowed = [item for item, permit in zip(items, opened.permits, strict=False) if permit is Permit.YES]
+        if Permit.LATER in opened.permits:
+            self._halt(opened.wait_ms, throttled=True)
+        outcomes = await self._send(allowed, route, opened.now_ms) if allowed else []
+        await self._post.router.report(route, outcomes)
+        if not outcomes:
+            return
+        ended = list(zip(allowed, outcomes, strict=True))
+        moving = [(item, outcome) for item, outcome in ended if fails_over(outcome) and self._may_repeat(item)]
+        other = await self._post.router.look(self._drawn, tried) if moving else None
+        if isinstance(other, NoRoute):
+            ended = [(item, postponed(outcome, other.wait_ms / 1000)) for item, outcome in ended]
+        elif other is not None:
+            ended = [pair for pair in ended if pair not in moving]
+        self._conclude([item for item, _ in ended], [outcome for _, outcome in ended])
+        if other is not None and not isinstance(other, NoRoute):
+            await self._move_on(moving)
+            await self._hand_over([item for item, _ in moving], tried)
+
+    def _may_repeat(self, item: Ready) -> bool:
+        return self._attempt(item.delivery) < self._policy.max_attempts
+
+    async def _move_on(self, moving: Sequence[tuple[Ready, Outcome]]) -> None:
+        """Record the spent attempts: the same deliveries are opened again by the next call."""
+        for item, outcome in moving:
+            assert isinstance(outcome, TransientFailure | PermanentFailure)
+            spent = Conclusion(state=DeliveryState.QUEUED, reason=outcome.reason, detail=clip(outcome.detail))
+            self._note(item.delivery, spent, self._attempt(item.delivery), opened=True)
+            self._spent[item.delivery.id] += 1
+        await self._advance()
+
+    def _attempt(self, delivery: StoredDelivery) -> int:
+        """The number of the attempt that is being made, the first is 1."""
+        return delivery.record.attempts + self._spent[delivery.id] + 1
+
+    async def _open_window(self, deliveries: Sequence[StoredDelivery], way: Way, *, solo: bool = False) -> Advanced:
+        self._open = {delivery.id: delivery for delivery in deliveries}
+        wanted = [
+            Wanted(delivery_id=item.id, trigger_id=item.trigger_id, attempt=self._attempt(item)) for item in deliveries
+        ]
+        opened = await self._advance(wanted, way, solo=solo)
+        for delivery, permit in zip(deliveries, opened.permits, strict=False):
+            if permit is not Permit.YES:
+                del self._open[delivery.id]
+        return opened
+
+    async def _send(self, items: Sequence[Ready], route: Route, now_ms: int) -> Sequence[Outcome]:
+        """Hand over; no outcome where it was not done after all."""
+        if not self._lease.is_safe:  # this process stood still: somebody else may have been told to send them
+            self._lease.lost = True
+        if not items or self._lease.lost or self._post.draining.is_set():
+            return []
+        messages = [self._timed(item, now_ms) for item in items]
+        self._sent_at = now_ms, time.monotonic()
+        try:
+            return await route.channel.send(messages)
+        except CutOff as cut:
+            known = [(item, outcome) for item, outcome in zip(items, cut.outcomes, strict=True) if outcome]
+            self._conclude([item for item, _ in known], [outcome for _, outcome in known])
+            raise
+
+    def _timed(self, item: Ready, now_ms: int) -> EmailMessage:
+        expires_ms = self._claim.expires_ms[item.delivery.trigger_id]
+        if not expires_ms:
+            return item.message
+        return replace(item.message, deadline_s=time.monotonic() + (expires_ms - now_ms) / 1000)
+
+    @property
+    def _policy(self) -> RetryPolicy:
+        return self._definition.retry_policy
+
+    def _conclude(self, items: Sequence[Ready], outcomes: Sequence[Outcome]) -> None:
+        opened_ms, began = self._sent_at
+        now_ms = opened_ms + round(1000 * (time.monotonic() - began))
+        for item, outcome in zip(items, outcomes, strict=True):
+            record = item.delivery.record
+            attempts = self._attempt(item.delivery)
+            conclusion = conclude(
+                outcome,
+                attempts=attempts,
+                policy=self._policy,
+                ambiguity=self._definition.ambiguity,
+                now_ms=now_ms,
+                age_from_ms=record.since_ms or self._claim.accepted_ms[item.delivery.trigger_id],
+                draw=random.random,
+            )
+            self._note(item.delivery, conclusion, attempts, opened=True)
+
+    def _note(self, delivery: StoredDelivery, conclusion: Conclusion, attempts: int, *, opened: bool) -> None:
+        self._open.pop(delivery.id, None)
+        self._tally[conclusion.state.name.lower()] += 1
+        self._results.append(
+            Result(
+                delivery_id=delivery.id,
+                trigger_id=delivery.trigger_id,
+                attempts=attempts,
+                conclusion=conclusion,
+                opened=opened,
+            )
+        )
+        if conclusion.reason:
+            log.info(
+                "delivery_moved",
+                state=conclusion.state.name,
+                delivery=delivery.id,
+                trigger=delivery.trigger_id,
+                reason=conclusion.reason.value,
+                attempts=attempts,
+            )
+
+    async def _finish(self) -> None:
+        for delivery in list(self._open.values()):
+            self._note(delivery, _NOT_HANDED_OVER, self._attempt(delivery), opened=True)
+        ended = await self._recorded(
+            lambda: self._post.batches.finish(
+                self._claim, self._results, wait_ms=self._wait_ms, throttled=self._throttled
+            )
+        )
+        log.info(
+            "batch_done",
+            batch=self._claim.ref.id,
+            campaign=self._claim.campaign,
+            step=ended.step.value,
+            **self._tally,
+        )
+
+    async def _advance(self, wanted: Sequence[Wanted] = (), way: Way = NOWHERE, *, solo: bool = False) -> Advanced:
+        """Record what is noted and open a window. The batch may turn out to be paused, or another worker's."""
+        advanced = await self._recorded(
+            lambda: self._post.batches.advance(self._claim, self._results, wanted, way=way, solo=solo)
+        )
+        if advanced.step is not Step.OPENED:
+            self._halted = True  # what an unheard call may have opened stays noted, to be handed back
+        return advanced
+
+    async def _recorded(self, call: Callable[[], Awaitable[Advanced]]) -> Advanced:
+        """Outcomes must not get lost: a store that is away is waited for."""
+        pause_s = _STORE_PAUSE_S
+        while True:
+            try:
+                advanced = await call()
+            except StoreUnavailable:
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, _STORE_PAUSE_MAX_S)
+                continue
+            self._results = []
+            if advanced.step is Step.FENCED:
+                self._lease.lost = self._fenced = True
+                log.warning("batch_lost", batch=self._claim.ref.id, epoch=self._claim.ref.epoch)
+            return advanced
+
+
+def _is_suspect(delivery: StoredDelivery) -> bool:
+    """Whether it was in a window when its worker died: by what a take-over writes, and nothing else."""
+    record = delivery.record
+    return record.state is DeliveryState.QUEUED and record.reason is Reason.HANDOVER_UNKNOWN
