@@ -13,6 +13,8 @@ from clarion_core.store.keys import PAGE, key
 from clarion_core.store.store import Store
 from support.records import Records
 
+HELD, BEHIND = "h", "o"  # as store/functions/base.lua has them
+
 
 @dataclass
 class _Found:
@@ -23,17 +25,27 @@ class _Found:
     queues: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     parked: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     jobs: set[str] = field(default_factory=set)
+    held: set[str] = field(default_factory=set)
+    lines: list[list[str]] = field(default_factory=list)
 
 
 async def check(records: Records) -> None:
     """Assert what must hold between any two calls: the accounting law, and that nothing open is out of reach."""
     found = await _read(records.store)
     carried = defaultdict(list)
+    waiting_elsewhere: dict[str, set[str]] = {HELD: set(), BEHIND: set()}
     for page, states in _pages(found):
         waiting = {ref: at for ref, at in states.items() if not DeliveryState(at[0]).is_final}
         assert int(found.kinds["l:"][page].get("o", 0)) == len(waiting), page
-        for ref, (state, batch) in waiting.items():
-            carried[batch or page].append((ref, state))
+        for ref, (state, batch, trigger) in waiting.items():
+            if batch in waiting_elsewhere:
+                assert state in "QR"
+                waiting_elsewhere[batch].add(trigger if batch == HELD else f"{ref} {trigger}")
+            else:
+                carried[batch or page].append((ref, state))
+    assert waiting_elsewhere[HELD] <= found.held, "deliveries set aside that nobody would give out again"
+    behind = {entry for line in found.lines for entry in line[1:]}
+    assert waiting_elsewhere[BEHIND] == behind, "those behind the first of a line, and nobody else, wait for a turn"
     _check_batches(found, carried)
     await _check_accounts(records, found)
     _check_moves(await records.events())
@@ -82,18 +94,18 @@ def _check_moves(events: Sequence[TriggerEvent]) -> None:
             states[ref] = after
 
 
-def _pages(found: _Found) -> Iterator[tuple[str, dict[str, tuple[str, str]]]]:
-    """Accepted pages: the state and the retry batch of each delivery."""
+def _pages(found: _Found) -> Iterator[tuple[str, dict[str, tuple[str, str, str]]]]:
+    """Accepted pages: the state, the batch where it is not the page's, and the trigger of each delivery."""
     for page, segments in found.kinds["p:"].items():
         if page not in found.kinds["l:"]:
             continue  # staged, and not accepted
         base, number = page.rsplit(".", 1)
         states = {}
         for name in segments:
-            offset, count, _ = name.split(":", 2)
+            offset, count, trigger = name.split(":", 2)
             for index in range(int(offset), int(offset) + int(count)):
-                record = found.kinds["l:"][page].get(str(index), "Q|||||||").split("|", 7)
-                states[f"{base}-{int(number) * PAGE + index}"] = (record[0], record[5])
+                record = found.kinds["l:"][page].get(str(index), "Q|||||||||").split("|", 9)
+                states[f"{base}-{int(number) * PAGE + index}"] = (record[0], record[5], trigger)
         yield page, states
 
 
@@ -109,6 +121,10 @@ async def _read(store: Store) -> _Found:
             found.open = {member.decode() for member in await store.command("ZRANGE", name, 0, -1)}
         elif name.startswith(key(0, "queue")) and not name.endswith(":health-check"):
             found.queues[record] = {member.decode() for member in await store.command("ZRANGE", name, 0, -1)}
+        elif name == key(0, "held"):
+            found.held = {member.decode().split(" ")[1] for member in await store.command("SMEMBERS", name)}
+        elif name.startswith(key(0, "line")):
+            found.lines.append([member.decode() for member in await store.command("LRANGE", name, 0, -1)])
         elif name.startswith(key(0, "parked")):
             found.parked[record] = {member.decode() for member in await store.command("SMEMBERS", name)}
         elif name.startswith("clarion:{0}:") and kind in ("p:", "l:", "b:", "t:"):
