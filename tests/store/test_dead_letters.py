@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from clarion_core.domain.delivery import DeliveryState, Reason
 from clarion_core.domain.trigger import TriggerState
+from clarion_core.store.batches import BatchRef
 from clarion_core.store.dead_letters import GONE, DeadLetterStore
 from clarion_core.store.keys import key
 from support.records import LANE, NOT_HANDED_OVER, REFUSED, SENT, UNKNOWN, Records, deliver, results, wanted
@@ -44,7 +47,7 @@ async def test_triggers_with_dead_letters_are_listed_in_the_order_they_died(
     assert sorted(trigger for _, trigger in entries + await dead.triggers(KEY, entries[-1], 2)) == sorted(triggers)
 
 
-async def accepted(records: Records):
+async def accepted(records: Records) -> BatchRef:
     await records.trigger()
     return (await records.jobs())[0]
 
@@ -169,8 +172,6 @@ async def test_what_went_on_to_another_provider_has_spent_an_attempt(records: Re
     worker = records.worker()
     claim = await records.claim(worker)
     await worker.advance(claim, [], wanted(claim))
-    from dataclasses import replace
-
     went_on = replace(NOT_HANDED_OVER, reason=Reason.PROVIDER_UNREACHABLE)
     await worker.advance(claim, results(wanted(claim), went_on))
     [record] = await records.deliveries(trigger)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from clarion_core.domain.campaign import Throttle
@@ -121,8 +123,6 @@ async def test_the_burst_is_a_tenth_of_the_rate_unless_told_otherwise(
 
 
 async def test_what_is_heavier_than_a_burst_goes_when_the_burst_is_whole(records: Records) -> None:
-    from dataclasses import replace
-
     await records.campaign(throttle=SLOW)
     await records.trigger(3)
     worker = records.worker()
