@@ -22,7 +22,11 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from clarion_core.domain.campaign import LANES
+
 PREFIX = "CLARION_"
+BULK_LANE, BULK_NICE = "marketing", 10
+_LANE = "|".join(LANES)
 
 OTHER_NAMES = frozenset({"CLARION_SERVER", "CLARION_WORKSPACE", "CLARION_PROTOS"})
 """What the command line, the clients and their examples read."""
@@ -117,6 +121,23 @@ class ServerSettings(CoreSettings):
 class WorkerSettings(CoreSettings):
     """What clarion-worker is told."""
 
+    lanes: Annotated[
+        str,
+        _text(
+            f"some of {', '.join(LANES)}, separated by commas",
+            "The lanes this process takes work from; each lane needs a process that does.",
+            pattern=rf"^({_LANE})(,({_LANE}))*$",
+        ),
+    ] = ",".join(LANES)
+    nice: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=19,
+            description="How far this process steps back behind others of the machine (nice); a process that serves "
+            f"{BULK_LANE} alone does so by {BULK_NICE} unless told otherwise.",
+        ),
+    ] = 0
     window: Annotated[
         int,
         Field(
@@ -165,6 +186,18 @@ class WorkerSettings(CoreSettings):
             pattern=r"^[A-Za-z0-9.\-\[\]:]*$",
         ),
     ] = ""
+
+    @property
+    def served(self) -> tuple[str, ...]:
+        """The lanes to take work from, the most urgent first."""
+        named = self.lanes.split(",")
+        return tuple(lane for lane in LANES if lane in named)
+
+    @property
+    def niceness(self) -> int:
+        """How far to step back behind other processes."""
+        is_bulk = "nice" not in self.model_fields_set and self.served == (BULK_LANE,)
+        return BULK_NICE if is_bulk else self.nice
 
     @field_validator("smtp_ca_file")
     @classmethod

@@ -20,7 +20,7 @@ from clarion.v1 import (
 )
 from clarion_core import logs, tasks
 from clarion_core.content.renderer import Renderer
-from clarion_core.domain.campaign import Category
+from clarion_core.domain.campaign import LANES
 from clarion_core.settings import ServerSettings, is_loopback
 from clarion_core.store import promises, waiting
 from clarion_core.store.accepting import AcceptStore
@@ -66,11 +66,10 @@ class Server:
         self._edge = Edge(max_calls=settings.max_calls, max_watches=settings.max_watches)
         self._watches = Watches(EventStore(self._store, self._blocking), settings.shards, heartbeat_s)
         accepting = AcceptStore(self._store)
-        lanes = [category.value for category in Category]
         self._committers = {
             (shard, lane): Committer(accepting, shard, settings.accept_queue_mib << 20)
             for shard in range(settings.shards)
-            for lane in lanes
+            for lane in LANES
         }
         self._tasks: list[asyncio.Task[None]] = []
         self._server: grpc.aio.Server | None = None

@@ -10,7 +10,6 @@ import socket
 
 from clarion_core import logs, tasks
 from clarion_core.content.renderer import Renderer
-from clarion_core.domain.campaign import Category
 from clarion_core.queue import LaneWorker
 from clarion_core.settings import WorkerSettings
 from clarion_core.store import promises, waiting
@@ -29,8 +28,6 @@ from clarion_workers.revisions import Revisions
 from clarion_workers.run import Post
 from clarion_workers.sweep import Sweeper
 from clarion_workers.windows import Windows
-
-LANES = tuple(category.value for category in Category)
 
 log = logs.get(__name__)
 
@@ -59,7 +56,7 @@ class PostRoom:
             every_s=settings.sweep_s,
         )
         composer = Composer(Revisions(campaigns), Renderer())
-        windows = Windows.of_lanes(settings.window, LANES)
+        windows = Windows.of_lanes(settings.window, settings.served)
         self._lanes = [
             LaneWorker(
                 self._redis,
@@ -79,18 +76,19 @@ class PostRoom:
                 jobs=settings.jobs,
                 lease_s=settings.lease_s,
             )
-            for lane in LANES
+            for lane in settings.served
             for shard in range(settings.shards)
         ]
 
     async def start(self) -> None:
         """Wait for the store, then take work. `StoreMismatch` if the store can't be used."""
+        os.nice(self._settings.niceness)
         await self._greet_store()
         self._tasks = [
             asyncio.create_task(coroutine)
             for coroutine in (self._leases.keep(), self._sweeper.run(), *(lane.async_run() for lane in self._lanes))
         ]
-        log.info("working", worker=self.name, lanes=LANES, shards=self._settings.shards)
+        log.info("working", worker=self.name, lanes=self._settings.served, shards=self._settings.shards)
 
     async def run(self) -> None:
         """Work until SIGTERM or SIGINT, then drain."""

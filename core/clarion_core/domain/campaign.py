@@ -61,6 +61,10 @@ class Category(StrEnum):
     MARKETING = "marketing"
 
 
+LANES = tuple(category.value for category in Category)
+"""The lanes, the most urgent first."""
+
+
 class AmbiguityPolicy(StrEnum):
     """What happens to a delivery whose hand-over was cut off before the answer."""
 
