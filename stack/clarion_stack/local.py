@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from clarion_core.settings import ServerSettings, WorkerSettings, load
+from clarion_core.store.promises import FORMAT
 from clarion_stack.child import Output, Program
 from clarion_stack.directory import DirectoryLock
 from clarion_stack.errors import InUse, StackError
@@ -128,7 +129,7 @@ def for_use(directory: Path, workers: int) -> LocalStack:
 def for_demo(directory: Path) -> LocalStack:
     """The demo's: beside a stack that may be up, and its mail is caught whatever the settings say."""
     server = load(ServerSettings)
-    redis = None if "redis_url" in server.model_fields_set else RedisServer(directory / "demo" / "redis")
+    redis = None if "redis_url" in server.model_fields_set else RedisServer(directory / "demo" / f"redis-{FORMAT}")
     return LocalStack(
         home=directory.absolute() / "demo",
         listen=f"{LOOPBACK}:{free_port()}",

@@ -17,6 +17,12 @@ CLOCKS_AGREE_S = 1.0
 FORMAT = 2  # of the records; another one is refused
 
 
+_REMEDY = {
+    "shards": "this process was told {ours}: they must agree",
+    "format": "this version reads {ours}: let the one that wrote it finish its work, then begin with an empty store",
+}
+
+
 class StoreMismatch(ClarionError):
     """The store can't be used as it is: too old, or its records are of another number of shards or format."""
 
@@ -112,4 +118,4 @@ async def _agree_on_shards(store: Store, shards: int) -> None:
         await store.command("HSETNX", name, field, ours)
         stored = int(await store.command("HGET", name, field))
         if stored != ours:
-            raise StoreMismatch(f"the store's {field} is {stored}, this process was told {ours}: they must agree")
+            raise StoreMismatch(f"the store's {field} is {stored}, {_REMEDY[field].format(ours=ours)}")
