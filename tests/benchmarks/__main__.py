@@ -10,7 +10,21 @@ import grpc
 import uvloop
 from rich.console import Console
 
-from benchmarks import accept, ceiling, deliver, idle, machine, profiling, weigh
+from benchmarks import (
+    accept,
+    burst,
+    ceiling,
+    cost,
+    deliver,
+    idle,
+    lane,
+    machine,
+    overload,
+    profiling,
+    throttle,
+    weigh,
+)
+from benchmarks.peers import side_by_side
 from benchmarks.plan import Plan
 from benchmarks.processes import BenchError
 from benchmarks.rows import Row, show, write
@@ -23,7 +37,13 @@ PARTS: Mapping[str, Callable[[Plan], Awaitable[list[Row]]]] = {
     "accept": accept.measure,
     "ceiling": ceiling.measure,
     "deliver": deliver.measure,
+    "peers": side_by_side.measure,
     "idle": idle.measure,
+    "lane": lane.measure,
+    "throttle": throttle.measure,
+    "burst": burst.measure,
+    "overload": overload.measure,
+    "cost": cost.measure,
     "memory": weigh.measure,
 }
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
@@ -16,12 +15,10 @@ from benchmarks.plan import Plan
 from benchmarks.processes import Child, CpuMeter, module, rss_mib
 from benchmarks.rows import Row, compared
 from benchmarks.sink import SinkWatch, watch
-from benchmarks.stand import Stand, caller, sink, stand
+from benchmarks.stand import Stand, sink, stand, trigger
 from clarion_stack.redis import RedisServer
 
-CALLS_AT_ONCE = 4
 PATIENCE_S = 120.0
-ENOUGH_S = 100.0  # on a slow or busy machine there are fewer rounds
 
 
 async def measure(plan: Plan) -> list[Row]:
@@ -31,55 +28,62 @@ async def measure(plan: Plan) -> list[Row]:
     bare: list[float] = []
     bare_cpu: list[float] = []
     cpu: list[dict[str, float]] = []
-    async with stand(plan.directory) as clarion, watch(clarion.sink_port) as sinks:
-        await send(clarion, sinks, orders.calls(500), 500)  # templates compiled, connections open
-        enough = time.monotonic() + ENOUGH_S
-        while not ours or (len(ours) < plan.deliver_rounds and time.monotonic() < enough):
+    async with stand(plan.directory, maxmemory="4gb") as clarion, watch(clarion.sink_port) as sinks:
+        await send(clarion, sinks, orders.calls(plan.warm), plan.warm)  # templates compiled, caches full
+        memory = _memory(clarion)
+        for _ in range(plan.deliver_rounds):
             said = bare_loop(plan, clarion.sink_port)
-            bare.append(plan.deliveries / said["seconds"])
-            bare_cpu.append(1e6 * said["cpu_s"] / plan.deliveries)
+            bare.append(plan.bare / said["seconds"])
+            bare_cpu.append(1e6 * said["cpu_s"] / plan.bare)
             meter = CpuMeter(clarion.pids)
             ours.append(plan.deliveries / await send(clarion, sinks, calls, plan.deliveries))
             cpu.append({name: 1e6 * used / plan.deliveries for name, used in meter.read().items()})
-        memory = rss_mib(clarion.pids["worker"])
+        grown = {name: now - memory[name] for name, now in _memory(clarion).items()}
+        rss = rss_mib(clarion.pids["worker"])
     plain = await obvious_rate(plan)
-    note = f"{len(ours)} rounds of {plan.deliveries:,}"
+    sent = plan.deliver_rounds * plan.deliveries
+    drift = f"{sent:,} messages: " + ", ".join(f"{name} {mib:+.1f}" for name, mib in grown.items())
     rows = [
-        compared("deliver_vs_bare", "msg/s", ours, bare, note),
+        compared("deliver_vs_bare", "msg/s", ours, bare, f"{len(ours)} rounds of {plan.deliveries:,}"),
         compared("deliver_vs_obvious", "msg/s", ours, [plain]),
         Row(id="bare_loop", value=median(bare), unit="msg/s"),
         Row(id="obvious_build", value=plain, unit="msg/s", note=f"{plan.obvious:,} messages"),
+        *_cpu_rows(cpu, median(bare_cpu)),
     ]
     rows += [
+        Row(id="worker_rss_mib", value=rss, unit="MiB"),
+        Row(id="rss_drift_mib", value=sum(grown.values()), unit="MiB", note=drift),
+    ]
+    return rows
+
+
+def _cpu_rows(cpu: Sequence[Mapping[str, float]], bare: float) -> list[Row]:
+    return [
         Row(
             id=f"deliver_cpu_{name}",
             value=median(used[name] for used in cpu),
             unit="us/msg",
-            baseline=median(bare_cpu) if name == "worker" else None,
+            baseline=bare if name == "worker" else None,
         )
         for name in cpu[0]
     ]
-    return [*rows, Row(id="worker_rss_mib", value=memory, unit="MiB")]
+
+
+def _memory(clarion: Stand) -> dict[str, float]:
+    return {name: rss_mib(clarion.pids[name]) for name in ("server", "worker")}
 
 
 async def send(clarion: Stand, sinks: SinkWatch, calls: Sequence[bytes], count: int) -> float:
     """Trigger everything; seconds from the first call to the last message at the sink."""
     await sinks.expect(count)
-    waiting = iter(calls)
-    async with caller(clarion.target) as create:
-
-        async def call_on() -> None:
-            for request in waiting:
-                await create(request)
-
-        started = time.monotonic()
-        await asyncio.gather(*(call_on() for _ in range(CALLS_AT_ONCE)))
-        return await sinks.last(PATIENCE_S) - started
+    started = time.monotonic()
+    await trigger(clarion, calls)
+    return await sinks.last(PATIENCE_S) - started
 
 
 def bare_loop(plan: Plan, port: int) -> dict[str, float]:
     """Run the bare loop; what it says."""
-    command = module("benchmarks.bare", "--smtp-port", port, "--count", plan.deliveries)
+    command = module("benchmarks.bare", "--smtp-port", port, "--count", plan.bare)
     with Child("bare", command, plan.directory, '"ready"') as child:
         return child.wait_for('"seconds"', PATIENCE_S)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import struct
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from typing import cast
@@ -18,6 +18,7 @@ from typing import cast
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _DATA, _HEADERS, _RST_STREAM, _SETTINGS, _PING, _GOAWAY, _WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
 _END_STREAM, _END_HEADERS, _ACK = 1, 4, 1
+_MAX_CONCURRENT_STREAMS, _CANCEL = 3, 8
 _WINDOW = 65_535  # RFC 9113 §6.9.2, until the peer says otherwise
 _OURS = 1 << 30
 _FRAME_MAX = 16_384
@@ -43,11 +44,11 @@ async def load(
     """Call for so long with `streams` calls in flight on each connection; ends when the last one is answered."""
     host, _, port = target.rpartition(":")
     loop = asyncio.get_running_loop()
-    endless = cycle([_framed(message) for message in messages])
+    endless = cycle([framed(message) for message in messages])
     started = time.perf_counter()
     made = [
         await loop.create_connection(
-            lambda: _Connection(method, target, endless, streams, started + seconds), host, int(port)
+            lambda: Connection(method, target, endless, streams, started + seconds), host, int(port)
         )
         for _ in range(connections)
     ]
@@ -65,16 +66,63 @@ async def load(
     )
 
 
-class _Connection(asyncio.Protocol):
-    def __init__(self, method: str, authority: str, messages: Iterator[bytes], streams: int, until: float) -> None:
+class Connection(asyncio.Protocol):
+    """One connection of a load: keeps `streams` calls in flight until a time, or as many as the server allows."""
+
+    def __init__(
+        self,
+        method: str,
+        authority: str,
+        messages: Iterator[bytes],
+        streams: int,
+        until: float,
+        metadata: Mapping[bytes, str] = {},
+    ) -> None:
         self.good = self.bad = 0
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._messages, self._streams, self._until = messages, streams, until
-        self._first_block, self._block = _header_blocks(method, authority)
+        self._first_block, self._block = _header_blocks(method, authority, metadata)
         self._waiting: dict[int, bool] = {}  # streams in flight, and whether their message came
         self._stream, self._window, self._unread = 1, _WINDOW, 0
-        self._held: bytes | None = None  # a message the peer has no room for yet
+        self._next: bytes | None = None  # the message of the next call
+        self._paused = False  # the socket takes no more
         self._rest = b""
+
+    @property
+    def in_flight(self) -> int:
+        """Calls that are not over."""
+        return len(self._waiting)
+
+    def may_begin(self) -> bool:
+        """Whether one more call is to be made now."""
+        return time.perf_counter() < self._until
+
+    def began(self, stream: int) -> None:
+        """A call was made."""
+
+    def ended(self, stream: int, answered: bool) -> None:
+        """A call is over."""
+        if answered:
+            self.good += 1
+        else:
+            self.bad += 1
+
+    def cancel(self, stream: int) -> None:
+        """Take a call back: it is neither good nor bad."""
+        del self._waiting[stream]
+        self._transport.write(_frame(_RST_STREAM, 0, stream, struct.pack(">I", _CANCEL)))
+
+    def pump(self) -> None:
+        """Make the calls that may be made now."""
+        if frames := self._calls():
+            self._transport.write(frames)
+
+    def pause_writing(self) -> None:
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        self._paused = False
+        self.pump()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -103,16 +151,18 @@ class _Connection(asyncio.Protocol):
         self._rest = data[at:]
         answers.append(self._calls())
         self._transport.write(b"".join(answers))
-        if not self._waiting and not self._held and not self.done.done():
+        if not self._waiting and time.perf_counter() >= self._until and not self.done.done():
             self.done.set_result(None)
 
     def _on_frame(self, kind: int, flags: int, stream: int, payload: bytes) -> bytes:
         if kind == _DATA:
-            self._waiting[stream] = True
+            if stream in self._waiting:
+                self._waiting[stream] = True
             return self._read(len(payload))
-        if (kind == _HEADERS and flags & _END_STREAM) or (kind == _RST_STREAM and stream in self._waiting):
-            self._ended(stream)
+        if stream in self._waiting and (kind == _RST_STREAM or (kind == _HEADERS and flags & _END_STREAM)):
+            self.ended(stream, self._waiting.pop(stream))
         elif kind == _SETTINGS and not flags & _ACK:
+            self._read_settings(payload)
             return _frame(_SETTINGS, _ACK, 0)
         elif kind == _PING and not flags & _ACK:
             return _frame(_PING, _ACK, 0, payload)
@@ -129,31 +179,30 @@ class _Connection(asyncio.Protocol):
         unread, self._unread = self._unread, 0
         return _frame(_WINDOW_UPDATE, 0, 0, struct.pack(">I", unread))
 
-    def _ended(self, stream: int) -> None:
-        if self._waiting.pop(stream):
-            self.good += 1
-        else:
-            self.bad += 1
+    def _read_settings(self, payload: bytes) -> None:
+        for name, value in struct.iter_unpack(">HI", payload):
+            if name == _MAX_CONCURRENT_STREAMS:
+                self._streams = min(self._streams, value)
 
     def _calls(self) -> bytes:
         """The frames of as many new calls as there may be."""
         frames = []
-        while len(self._waiting) < self._streams and time.perf_counter() < self._until:
-            message = self._held or next(self._messages)
-            size = len(message)
-            self._held = message if size > self._window else None
-            if self._held:
+        while len(self._waiting) < self._streams and not self._paused:
+            message = self._next = self._next or next(self._messages)
+            if len(message) > self._window or not self.may_begin():
                 break
             block = self._first_block if self._stream == 1 else self._block
             frames += [_frame(_HEADERS, _END_HEADERS, self._stream, block)]
             frames += [_frame(_DATA, _END_STREAM, self._stream, message)]
             self._waiting[self._stream] = False
+            self.began(self._stream)
             self._stream += 2
-            self._window -= size
+            self._window -= len(message)
+            self._next = None
         return b"".join(frames)
 
 
-def _framed(message: bytes) -> bytes:
+def framed(message: bytes) -> bytes:
     """The message as gRPC writes it; it must fit into one frame."""
     framed = struct.pack(">BI", 0, len(message)) + message
     if len(framed) > _FRAME_MAX:
@@ -165,19 +214,20 @@ def _frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
     return struct.pack(">IBI", len(payload) << 8 | kind, flags, stream) + payload
 
 
-def _header_blocks(method: str, authority: str) -> tuple[bytes, bytes]:
+def _header_blocks(method: str, authority: str, metadata: Mapping[bytes, str]) -> tuple[bytes, bytes]:
     """The request's fields for HPACK (RFC 7541): the first time to be remembered, and from then on by number."""
 
     def remembered(name: bytes, value: str) -> bytes:
         return name + bytes((len(value),)) + value.encode()
 
     fixed = b"\x83\x86"  # :method POST, :scheme http
-    first = (
-        fixed
-        + remembered(b"\x44", method)  # :path is 4 in the static table, :authority 1, content-type 31
-        + remembered(b"\x41", authority)
-        + remembered(b"\x5f", "application/grpc")
-        + remembered(b"\x40\x02te", "trailers")
-    )
+    fields = [
+        remembered(b"\x44", method),  # :path is 4 in the static table, :authority 1, content-type 31
+        remembered(b"\x41", authority),
+        remembered(b"\x5f", "application/grpc"),
+        remembered(b"\x40\x02te", "trailers"),
+        *(remembered(b"\x40" + bytes((len(name),)) + name, value) for name, value in metadata.items()),
+    ]
     # The dynamic table counts from 62, the last one remembered first.
-    return first, fixed + b"\xc1\xc0\xbf\xbe"
+    numbers = bytes(0x80 | 62 + age for age in reversed(range(len(fields))))
+    return fixed + b"".join(fields), fixed + numbers

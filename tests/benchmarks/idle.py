@@ -8,7 +8,7 @@ import time
 
 from benchmarks import orders
 from benchmarks.plan import Plan
-from benchmarks.rows import Row
+from benchmarks.rows import Row, share
 from benchmarks.sink import watch
 from benchmarks.stand import caller, stand
 from benchmarks.weigh import Scales
@@ -38,11 +38,7 @@ async def measure(plan: Plan) -> list[Row]:
     times_ms = sorted(times_ms[5:])  # the first ones compile the templates and open the connections
     note = f"{len(times_ms)} triggers, one at a time"
     return [
-        Row(id="idle_p50_ms", value=_share(times_ms, 0.50), unit="ms", note=note),
-        Row(id="idle_p99_ms", value=_share(times_ms, 0.99), unit="ms"),
+        Row(id="idle_p50_ms", value=share(times_ms, 0.50), unit="ms", note=note),
+        Row(id="idle_p99_ms", value=share(times_ms, 0.99), unit="ms"),
         Row(id="redis_bytes_per_unary_trigger", value=kept.each, unit="bytes", note=kept.note),
     ]
-
-
-def _share(ordered: list[float], share: float) -> float:
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]

@@ -36,9 +36,17 @@ async def send_order(ctx: dict[str, Any], order: dict[str, Any]) -> None:
     await aiosmtplib.send(message, hostname="127.0.0.1", port=ctx["smtp_port"])
 
 
+class _Environment(jinja2.Environment):
+    """In `words.items` a key of the data wins over a method of the same name."""
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """What `obj.attribute` is in a template."""
+        return obj[attribute] if type(obj) is dict and attribute in obj else super().getattr(obj, attribute)
+
+
 def templates() -> jinja2.Environment:
     """The example's templates with the filters they use, straight from Babel."""
-    environment = jinja2.Environment(
+    environment = _Environment(
         loader=jinja2.FileSystemLoader(CAMPAIGN),
         autoescape=jinja2.select_autoescape(["html.j2"]),
         trim_blocks=True,

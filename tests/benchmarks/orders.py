@@ -28,18 +28,29 @@ def unary() -> list[bytes]:
     ]
 
 
-def calls(count: int) -> list[bytes]:
-    """Requests for `count` recipients, 100 in each but the last: the orders in turn, each with a user of its own."""
+def calls(count: int, *, campaign_id: str = CAMPAIGN_ID, each: int = A_CALL, domain: str = "") -> list[bytes]:
+    """Requests for `count` recipients, `each` in each but the last: the orders in turn, each with a user of its own.
+
+    With a domain every user has the address `user@domain`; else addresses are those of the orders.
+    """
     endless = enumerate(cycle(_recipients()))
-    return [_call(islice(endless, min(A_CALL, count - start))) for start in range(0, count, A_CALL)]
+    name = f"campaigns/{campaign_id}"
+    return [_call(name, islice(endless, min(each, count - start)), domain) for start in range(0, count, each)]
 
 
-def _call(numbered: Iterator[tuple[int, Recipient]]) -> bytes:
-    request = CreateTriggerRequest(campaign=NAME)
+def user(number: int) -> str:
+    """The user of the request or order with this number."""
+    return f"u-{number}"
+
+
+def _call(name: str, numbered: Iterator[tuple[int, Recipient]], domain: str) -> bytes:
+    request = CreateTriggerRequest(campaign=name)
     for number, recipient in numbered:
         added = request.recipients.add()
         added.CopyFrom(recipient)
-        added.user_id = f"u-{number}"
+        added.user_id = user(number)
+        if domain:
+            added.addresses["email"] = f"{added.user_id}@{domain}"
     return request.SerializeToString()
 
 
@@ -52,4 +63,4 @@ def _recipients() -> list[Recipient]:
 def plain(count: int) -> Iterator[dict[str, Any]]:
     """The same as plain dicts, for the builds that know no protobuf."""
     for number, order in islice(enumerate(cycle(valid_orders())), count):
-        yield {**order["recipients"][0], "user_id": f"u-{number}", "context": order["context"]}
+        yield {**order["recipients"][0], "user_id": user(number), "context": order["context"]}

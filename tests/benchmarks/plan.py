@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -13,13 +14,26 @@ class Plan:
     directory: Path
     rounds: int = 5  # of accepting
     accept_s: float = 2.0  # a round and side
-    deliveries: int = 50_000  # a round
-    deliver_rounds: int = 3
+    warm: int = 10_000  # deliveries before memory is looked at
+    deliveries: int = 40_000  # a round
+    deliver_rounds: int = 5
+    bare: int = 20_000
     obvious: int = 3_000
+    peer_rounds: int = 3
+    beside: int = 20_000  # deliveries of Clarion a round beside its peers
+    peers: Mapping[str, int] = field(default_factory=lambda: {"celery": 3_000, "bullmq": 6_000})  # 5 s or more a round
     ceiling: int = 60_000
     idle: int = 400
+    lane: int = 400
+    lane_backlog: int = 200_000
+    throttle_s: float = 30.0
+    burst: int = 5_000
+    peak_s: float = 5.0
+    overload_s: float = 60.0
+    cost_rounds: int = 5
+    cost_backlog: int = 200_000
+    cost_few: int = 2_000
     kept: int = 20_000  # deliveries whose records are weighed
-    kept_unary: int = 2_000
 
     @classmethod
     def quick(cls, directory: Path) -> Plan:
@@ -28,11 +42,24 @@ class Plan:
             directory=directory,
             rounds=2,
             accept_s=1.0,
-            deliveries=5_000,
+            warm=1_000,
+            deliveries=4_000,
             deliver_rounds=1,
+            bare=4_000,
             obvious=400,
+            peer_rounds=1,
+            beside=4_000,
+            peers={"celery": 500, "bullmq": 1_000},
             ceiling=10_000,
             idle=60,
+            lane=60,
+            lane_backlog=20_000,
+            throttle_s=5.0,
+            burst=1_500,
+            peak_s=2.0,
+            overload_s=6.0,
+            cost_rounds=1,
+            cost_backlog=20_000,
+            cost_few=1_000,
             kept=2_000,
-            kept_unary=300,
         )

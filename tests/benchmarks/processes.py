@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -54,6 +54,11 @@ class Child:
                 raise BenchError(f"{self.name} did not say {words}, its last line is: {self._last_line()}")
             time.sleep(_POLL_S)
 
+    def kill(self) -> None:
+        """End it at once, as a crash would (SIGKILL)."""
+        self._process.kill()
+        self._process.wait()
+
     def _last_line(self) -> str:
         return (self._log.read_text("utf-8", "replace").splitlines() or ["none"])[-1]
 
@@ -94,10 +99,10 @@ def module(name: str, *arguments: object) -> list[str]:
 
 
 class CpuMeter:
-    """Seconds of CPU, user and system, that processes took since it was made; `client` is this process."""
+    """Seconds of CPU, user and system, that processes took since it was made; `client` is this process alone."""
 
     def __init__(self, pids: Mapping[str, int]) -> None:
-        self._pids = {**pids, "client": os.getpid()}
+        self._pids = pids
         self._before = self._read()
 
     def read(self) -> dict[str, float]:
@@ -105,18 +110,33 @@ class CpuMeter:
         return {name: now - self._before[name] for name, now in self._read().items()}
 
     def _read(self) -> dict[str, float]:
-        return {name: cpu_s(pid) for name, pid in self._pids.items()}
+        return {**{name: cpu_s(pid) for name, pid in self._pids.items()}, "client": time.process_time()}
 
 
 def cpu_s(pid: int) -> float:
-    """User and system time of a process and of its children that ended, in seconds (proc(5), stat 14 to 17)."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return sum(int(ticks) for ticks in fields[11:15]) * _TICK_S
+    """User and system time of a process and its descendants, ended ones too, in seconds (proc(5), stat 14 to 17)."""
+    ticks = 0
+    for each in family(pid):
+        fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
+        ticks += sum(int(field) for field in fields[11:15])
+    return ticks * _TICK_S
 
 
 def rss_mib(pid: int) -> float:
-    """Memory that a process has resident, in MiB."""
+    """Memory that a process and its descendants have resident, in MiB."""
+    return sum(_kib(each, "VmRSS") for each in family(pid)) / 1024
+
+
+def family(pid: int) -> Iterator[int]:
+    """A process and its descendants."""
+    yield pid
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in children.read_text().split():
+            yield from family(int(child))
+
+
+def _kib(pid: int, name: str) -> int:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1])
     raise BenchError(f"process {pid} has no memory")

@@ -26,28 +26,46 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """What a row has to reach: its `of` (value or ratio) at least, or at most, `bound`."""
+    """What a row has to reach: its `of` (value or ratio) at least, or at most, `bound`; or else a ratio at most."""
 
     of: str
     at_least: bool
     bound: float
+    or_ratio: float | None = None
 
     def __str__(self) -> str:
-        return f"{'ratio ' if self.of == 'ratio' else ''}{'≥' if self.at_least else '≤'} {self.bound:g}"
+        other = "" if self.or_ratio is None else f" or ratio ≤ {self.or_ratio:g}"
+        return f"{'ratio ' if self.of == 'ratio' else ''}{'≥' if self.at_least else '≤'} {self.bound:g}{other}"
 
     def is_met(self, row: Row) -> bool:
         """Whether the row reaches it; a void row does not."""
         reached = row.ratio if self.of == "ratio" else row.value
         if not isinstance(reached, float | int):
             return False
+        if self.or_ratio is not None and row.ratio is not None and row.ratio <= self.or_ratio:
+            return True
         return reached >= self.bound if self.at_least else reached <= self.bound
 
 
 BARS: Mapping[str, Bar] = {
     "accept_unary": Bar("ratio", True, 0.4),
+    "accept_batch": Bar("ratio", True, 6),
     "deliver_vs_bare": Bar("ratio", True, 0.4),
     "deliver_vs_obvious": Bar("ratio", True, 10),
-    "idle_p50_ms": Bar("value", False, 30),
+    "deliver_vs_celery": Bar("ratio", True, 10),
+    "deliver_vs_bullmq": Bar("ratio", True, 4),
+    "rss_drift_mib": Bar("value", False, 10),
+    "idle_p50_ms": Bar("value", False, 10),
+    "idle_p99_ms": Bar("value", False, 40),
+    "lane_p99_ms": Bar("value", False, 150, or_ratio=2),
+    "throttle_window_max": Bar("ratio", False, 1.1),
+    "throttle_total": Bar("ratio", True, 0.95),
+    "burst_cancelled": Bar("value", False, 0),
+    "overload_goodput": Bar("ratio", True, 0.8),
+    "overload_rss_mib": Bar("value", False, 512),
+    "cost_at_200k_vs_2k": Bar("ratio", False, 1.1),
+    "redis_bytes_per_delivery": Bar("value", False, 150),
+    "redis_bytes_per_unary_trigger": Bar("value", False, 800),
 }
 
 
@@ -55,6 +73,11 @@ def compared(row_id: str, unit: str, ours: Sequence[float], base: Sequence[float
     """The medians of interleaved rounds, side by side."""
     value, baseline = median(ours), median(base)
     return Row(id=row_id, value=value, unit=unit, baseline=baseline, ratio=value / baseline, note=note)
+
+
+def share(ordered: Sequence[float], part: float) -> float:
+    """The value that this part of them does not exceed; the smallest come first."""
+    return ordered[min(len(ordered) - 1, int(part * len(ordered)))]
 
 
 def show(rows: Sequence[Row], console: Console) -> None:

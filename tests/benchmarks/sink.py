@@ -37,6 +37,22 @@ class SinkWatch:
             raise BenchError(f"the sink got {int(taken)} messages instead of {self._expected}")
         return float(clock)
 
+    async def times(self, domain: str, count: int, timeout_s: float) -> list[tuple[str, float]]:
+        """The messages to a domain, once there are so many: address and `time.monotonic()`; a timed sink alone knows.
+
+        BenchError if they do not come.
+        """
+        self._writer.write(f"XTIMES {count} {domain}\r\n".encode())
+        found: list[tuple[str, float]] = []
+        try:
+            async with asyncio.timeout(timeout_s):
+                while (line := (await self._reader.readline()).decode()).startswith("250-"):
+                    address, clock = line[4:].split()
+                    found.append((address, float(clock)))
+        except TimeoutError:
+            raise BenchError(f"the sink did not get {count} messages to {domain} within {timeout_s:g} s") from None
+        return found
+
 
 @asynccontextmanager
 async def watch(port: int) -> AsyncIterator[SinkWatch]:

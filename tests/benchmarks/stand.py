@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import shutil
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
+import yaml
 
 from benchmarks import orders
-from benchmarks.processes import Child, module
+from benchmarks.processes import BenchError, Child, module
 from clarion_client import connect
 from clarion_client.cli import campaign_files
+from clarion_client.cli.problems import FilesInvalid
 from clarion_core.store import connection
+from clarion_core.store.keys import key
 from clarion_core.store.store import Store
 from clarion_stack.local import script
 from clarion_stack.redis import RedisServer
@@ -24,16 +29,23 @@ from support.example_orders import CAMPAIGN
 
 ROOT = Path(__file__).parents[2]
 KEPT = ROOT / ".clarion"
+CALLS_AT_ONCE = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stand:
-    """A running Clarion. `pids` are its processes by name."""
+    """A running Clarion. `pids` are its processes by name, `environment` is what they were told."""
 
+    place: Path
     target: str
     redis_url: str
     sink_port: int
     pids: dict[str, int]
+    environment: dict[str, str]
+
+    def worker(self, name: str = "worker") -> Child:
+        """One more worker, which works while inside."""
+        return Child(name, [script("clarion-worker")], self.place, '"working"', self.environment)
 
 
 @contextmanager
@@ -45,15 +57,22 @@ def directory() -> Iterator[Path]:
 
 
 @contextmanager
-def sink(place: Path) -> Iterator[Child]:
-    """The counting sink."""
-    with Child("sink", module("support.smtp_sink", "--fast"), place, '"port"') as child:
+def sink(place: Path, *, name: str = "sink", timed: bool = False) -> Iterator[Child]:
+    """The counting sink; timed, it also notes when each message came."""
+    command = module("support.smtp_sink", "--fast", *(["--times"] if timed else []))
+    with Child(name, command, place, '"port"') as child:
         yield child
 
 
 @asynccontextmanager
 async def stand(
-    place: Path, *, worker: bool = True, profiled: str = "", report: Path = Path(os.devnull)
+    place: Path,
+    *,
+    worker: bool = True,
+    timed: bool = False,
+    maxmemory: str = "1gb",
+    profiled: str = "",
+    report: Path = Path(os.devnull),
 ) -> AsyncIterator[Stand]:
     """A Clarion with an empty store and the example campaign LIVE in it.
 
@@ -65,22 +84,46 @@ async def stand(
         return [*(traced if name == profiled else []), script(f"clarion-{name}")]
 
     with ExitStack() as stack:
-        redis = stack.enter_context(RedisServer(Path(stack.enter_context(_fresh(place)))))
-        mail = stack.enter_context(sink(place))
+        own = Path(stack.enter_context(_fresh(place)))
+        redis = stack.enter_context(RedisServer(own / "redis", extra={"maxmemory": maxmemory}))
+        mail = stack.enter_context(sink(own, timed=timed))
         told = {
             "CLARION_REDIS_URL": redis.url,
             "CLARION_LOG_FORMAT": "json",
             "CLARION_LISTEN": "127.0.0.1:0",
             "CLARION_SMTP_PORT": str(mail.said["port"]),
         }
-        server = stack.enter_context(Child("server", program("server"), place, '"serving"', told))
+        server = stack.enter_context(Child("server", program("server"), own, '"serving"', told))
         pids = {"redis": redis.pid or 0, "server": server.pid, "sink": mail.pid}
         if worker:
-            room = stack.enter_context(Child("worker", program("worker"), place, '"working"', told))
+            room = stack.enter_context(Child("worker", program("worker"), own, '"working"', told))
             pids["worker"] = room.pid
-        target = str(server.said["address"])
-        await _apply(target)
-        yield Stand(target=target, redis_url=redis.url, sink_port=mail.said["port"], pids=pids)
+        clarion = Stand(
+            place=own,
+            target=str(server.said["address"]),
+            redis_url=redis.url,
+            sink_port=mail.said["port"],
+            pids=pids,
+            environment=told,
+        )
+        await add_campaign(clarion, orders.CAMPAIGN_ID)
+        yield clarion
+
+
+async def add_campaign(clarion: Stand, campaign_id: str, **changes: object) -> None:
+    """The example campaign under this id, LIVE, with changes to what its file says."""
+    source = clarion.place / campaign_id
+    shutil.copytree(CAMPAIGN, source, dirs_exist_ok=True)
+    file = source / campaign_files.FILE_NAME
+    said = yaml.safe_load(file.read_text("utf-8")) | {"id": campaign_id, **changes}
+    file.write_text(yaml.safe_dump(said, allow_unicode=True), "utf-8")
+    try:
+        campaign = campaign_files.read(file).campaign
+    except FilesInvalid as error:
+        raise BenchError(f"{campaign_id}: {error.problems[0].message}") from None
+    async with connect(clarion.target) as client:
+        await client.create_campaign(campaign_id, campaign)
+        await client.activate_campaign(campaign_id)
 
 
 @asynccontextmanager
@@ -100,12 +143,23 @@ async def store_of(stand: Stand) -> AsyncIterator[Store]:
         await store.close()
 
 
+async def trigger(clarion: Stand, calls: Sequence[bytes]) -> None:
+    """Make these calls, a few at once."""
+    waiting = iter(calls)
+    async with caller(clarion.target) as create:
+
+        async def call_on() -> None:
+            for request in waiting:
+                await create(request)
+
+        await asyncio.gather(*(call_on() for _ in range(CALLS_AT_ONCE)))
+
+
+async def in_flight(clarion: Stand, campaign_id: str = orders.CAMPAIGN_ID) -> int:
+    """A campaign's deliveries that are not over."""
+    async with store_of(clarion) as store:
+        return int(await store.command("HGET", key(0, "counts", f"default/{campaign_id}"), "fly") or 0)
+
+
 def _fresh(place: Path) -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(dir=place, prefix="redis-")
-
-
-async def _apply(target: str) -> None:
-    file = campaign_files.read(CAMPAIGN / campaign_files.FILE_NAME)
-    async with connect(target) as clarion:
-        await clarion.create_campaign(file.campaign_id, file.campaign)
-        await clarion.activate_campaign(file.campaign_id)
+    return tempfile.TemporaryDirectory(dir=place, prefix="stand-")

@@ -19,8 +19,8 @@ from clarion.v1.delivery_service_pb2 import ListDeliveriesResponse
 from clarion.v1.trigger_pb2 import DeliveryCounts, Trigger
 from clarion.v1.trigger_service_pb2 import CreateTriggerResponse, DeliveryChange, WatchTriggerResponse
 from clients.conftest import Ended
-from clients.node import install_packages, node_binary
 from clients.scripted_server import Failure, Script, grpc
+from support.node import node_binary, npm_ci
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "clients/examples"
@@ -121,7 +121,8 @@ async def node_example(tmp_path: Path) -> tuple[Path, Path]:
     await asyncio.to_thread(shutil.copytree, ROOT / "protos", tmp_path / "protos")
     (tmp_path / "examples").mkdir()
     (tmp_path / "examples/order.json").write_text(ORDER.read_text())
-    await asyncio.to_thread(install_packages, node, copy)
+    done = await asyncio.to_thread(npm_ci, node, copy)
+    assert done.returncode == 0, done.stderr
     return node, copy / "trigger.mjs"
 
 

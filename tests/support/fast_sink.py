@@ -35,7 +35,7 @@ class FastSink(asyncio.Protocol):
             self._transport.write(b"".join(replies))
 
     def _command(self, line: bytes) -> bytes:
-        verb = line[:4]
+        verb = line[:4].upper()
         if verb in (b"MAIL", b"RCPT", b"RSET", b"NOOP"):
             return b"250 ok\r\n"
         if verb == b"DATA":

