@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from dataclasses import replace
 
 import pytest
 import structlog
 
 from clarion_core.domain.delivery import Reason
 from clarion_core.domain.outcome import Ambiguous, PermanentFailure, Sent, TransientFailure
+from clarion_workers.channels import CutOff
 
 from .conftest import EmailProvider as Provider
 
@@ -132,11 +135,36 @@ async def test_what_a_cancelled_call_had_not_begun_is_never_sent(provider: Provi
     call = asyncio.create_task(channel.send(messages))
     await provider.sink.wait_for(1)
     call.cancel()
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(CutOff) as cut:
         await call
+    first, *rest = cut.value.outcomes
+    assert isinstance(first, Ambiguous)
+    assert rest == [None] * 48
     provider.sink.released.set()
     await channel.send([provider.message("takes", 99)])
     assert provider.received() == ["00j4k-1", "00j4k-99"]
+
+
+async def test_what_a_cancelled_call_had_sent_is_told(provider: Provider) -> None:
+    channel = provider.channel(connections=1)
+    messages = [provider.message("takes", 1), provider.message("hangs after hand-over", 2)]
+    call = asyncio.create_task(channel.send(messages))
+    await provider.sink.wait_for(2)
+    call.cancel()
+    with pytest.raises(CutOff) as cut:
+        await call
+    assert [type(outcome) for outcome in cut.value.outcomes] == [Sent, Ambiguous]
+    provider.sink.released.set()
+
+
+async def test_what_is_too_late_is_not_handed_over(provider: Provider) -> None:
+    messages = [provider.message("takes", 1), provider.message("takes", 2)]
+    late = replace(messages[0], deadline_s=time.monotonic())
+    outcome, other = await provider.channel().send([late, messages[1]])
+    assert isinstance(outcome, TransientFailure)
+    assert outcome.reason is Reason.EXPIRED
+    assert isinstance(other, Sent)
+    assert provider.received() == ["00j4k-2"]
 
 
 async def test_a_closed_channel_says_so(provider: Provider) -> None:

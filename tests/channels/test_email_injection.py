@@ -127,6 +127,7 @@ def check_bodies(parsed: Parsed, text: str, html: str) -> None:
 
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(MESSAGE, min_size=MESSAGES_AN_EXAMPLE, max_size=MESSAGES_AN_EXAMPLE))
+@pytest.mark.timeout(300)  # minutes on a machine that is busy with other things
 def test_ten_thousand_messages_read_back_as_what_was_given_and_nothing_more(
     messages: list[tuple[str, str, str, str, str, str]],
 ) -> None:

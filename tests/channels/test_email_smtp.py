@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -252,6 +254,21 @@ async def test_an_address_beyond_ascii_is_refused_where_the_server_can_not(open_
         assert refused.reason is Reason.PROVIDER_UNSUPPORTED
         assert isinstance(sent, Sent)
         assert [m.rcpt_to for m in sink.messages] == [["a@xn--bcher-kva.example"]]
+
+
+@pytest.mark.parametrize(("left_s", "told"), [(3600.5, "BY=3600;R"), (59.0, ""), (math.inf, "")])
+async def test_a_server_that_takes_a_deadline_is_told_it(open_channel: Open, left_s: float, told: str) -> None:
+    async with SmtpSink(Features(deliver_by=True)) as sink:  # of a minute at least
+        assert all_sent(await open_channel(sink.port).send([email(1, deadline_s=time.monotonic() + left_s)]))
+        assert sink.messages[0].parameters == told
+
+
+async def test_what_becomes_too_late_while_its_envelope_is_answered_gets_no_content(open_channel: Open) -> None:
+    async with SmtpSink() as sink:
+        sink.script("data", "slow")
+        [outcome] = await open_channel(sink.port).send([email(1, deadline_s=time.monotonic() + 0.1)])
+        assert isinstance(outcome, TransientFailure)
+        assert sink.messages == []
 
 
 async def test_a_message_above_the_servers_size_is_not_even_begun(open_channel: Open) -> None:

@@ -25,6 +25,7 @@ class Features:
     eight_bit: bool = True
     smtputf8: bool = True
     size: int = 0
+    deliver_by: bool = False
     starttls: bool = False
     auth: str = ""
     user: str = ""
@@ -137,6 +138,7 @@ class Dialogue:
             "8BITMIME": f.eight_bit,
             "SMTPUTF8": f.smtputf8,
             f"SIZE {f.size}": bool(f.size),
+            "DELIVERBY 60": f.deliver_by,
             "STARTTLS": starttls,
             auth: bool(f.auth),
         }

@@ -91,7 +91,7 @@ class EmailChannel:
                 doubt = session.doubt
                 if isinstance(doubt, _Item) and doubt.call is call:
                     call.outcomes[doubt.index] = Ambiguous(detail="cut off by the shutdown")
-            raise CutOff(call.outcomes) from None
+            raise CutOff(list(call.outcomes)) from None
         return [outcome for outcome in call.outcomes if outcome is not None]
 
     async def close(self) -> None:
