@@ -7,6 +7,7 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage as Parsed
 from typing import cast
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
