@@ -84,11 +84,15 @@ class Delivery(_message.Message):
         REASON_UNSPECIFIED: Delivery._Reason.ValueType  # 0
         """No reason needed."""
         REASON_RECIPIENT_REFUSED: Delivery._Reason.ValueType  # 1
-        """The provider refused the recipient for good (SMTP 5yz to RCPT)."""
+        """The provider refused the recipient for good (SMTP 5yz to RCPT, or one whose enhanced code is about the mailbox,
+        5.2.z).
+        """
         REASON_MESSAGE_REFUSED: Delivery._Reason.ValueType  # 2
         """The provider refused the message for good (SMTP 5yz to MAIL or DATA)."""
         REASON_PROVIDER_DEFERRED: Delivery._Reason.ValueType  # 3
-        """The provider asked to come later (SMTP 4yz)."""
+        """The provider asked to come later, whoever the recipient (SMTP 421, or 4yz to anything but RCPT; to RCPT where
+        its enhanced code is about the mail system, 4.3.z).
+        """
         REASON_PROVIDER_UNREACHABLE: Delivery._Reason.ValueType  # 4
         """The provider could not be reached, or the connection ended before hand-over."""
         REASON_PROVIDER_CREDENTIALS: Delivery._Reason.ValueType  # 5
@@ -107,6 +111,10 @@ class Delivery(_message.Message):
         """The campaign was stopped."""
         REASON_INTERNAL: Delivery._Reason.ValueType  # 12
         """Clarion failed to make the message; the log has the cause under the delivery's id."""
+        REASON_RECIPIENT_DEFERRED: Delivery._Reason.ValueType  # 13
+        """The recipient can't be reached for now: a full mailbox, greylisting (SMTP 4yz to RCPT, or one whose enhanced code
+        is about the mailbox, 4.2.z).
+        """
 
     class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
         """Reason says why a delivery is where it is. New values may appear."""
@@ -114,11 +122,15 @@ class Delivery(_message.Message):
     REASON_UNSPECIFIED: Delivery.Reason.ValueType  # 0
     """No reason needed."""
     REASON_RECIPIENT_REFUSED: Delivery.Reason.ValueType  # 1
-    """The provider refused the recipient for good (SMTP 5yz to RCPT)."""
+    """The provider refused the recipient for good (SMTP 5yz to RCPT, or one whose enhanced code is about the mailbox,
+    5.2.z).
+    """
     REASON_MESSAGE_REFUSED: Delivery.Reason.ValueType  # 2
     """The provider refused the message for good (SMTP 5yz to MAIL or DATA)."""
     REASON_PROVIDER_DEFERRED: Delivery.Reason.ValueType  # 3
-    """The provider asked to come later (SMTP 4yz)."""
+    """The provider asked to come later, whoever the recipient (SMTP 421, or 4yz to anything but RCPT; to RCPT where
+    its enhanced code is about the mail system, 4.3.z).
+    """
     REASON_PROVIDER_UNREACHABLE: Delivery.Reason.ValueType  # 4
     """The provider could not be reached, or the connection ended before hand-over."""
     REASON_PROVIDER_CREDENTIALS: Delivery.Reason.ValueType  # 5
@@ -137,6 +149,10 @@ class Delivery(_message.Message):
     """The campaign was stopped."""
     REASON_INTERNAL: Delivery.Reason.ValueType  # 12
     """Clarion failed to make the message; the log has the cause under the delivery's id."""
+    REASON_RECIPIENT_DEFERRED: Delivery.Reason.ValueType  # 13
+    """The recipient can't be reached for now: a full mailbox, greylisting (SMTP 4yz to RCPT, or one whose enhanced code
+    is about the mailbox, 4.2.z).
+    """
 
     NAME_FIELD_NUMBER: _builtins.int
     USER_ID_FIELD_NUMBER: _builtins.int

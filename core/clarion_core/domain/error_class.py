@@ -1,0 +1,47 @@
+"""What an error is about; and, a fact of its own, whether another attempt may end better."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from clarion_core.domain.delivery import Reason
+from clarion_core.domain.outcome import Outcome, TransientFailure
+
+
+class ErrorClass(StrEnum):
+    """Whom or what an error is about. It says nothing of whether to try again: see `is_retryable`."""
+
+    RECIPIENT = "RECIPIENT"  # this recipient, through whichever provider
+    PROVIDER = "PROVIDER"  # this provider, for whomever: another one may do better
+    CONTENT = "CONTENT"  # this message, through whichever provider
+    UNKNOWN = "UNKNOWN"  # nobody can tell: a cut-off, or a defect of ours
+
+
+# Every reason has its class; None is no error.
+ERROR_CLASSES: Mapping[Reason, ErrorClass | None] = {
+    Reason.NONE: None,
+    Reason.RECIPIENT_REFUSED: ErrorClass.RECIPIENT,
+    Reason.RECIPIENT_DEFERRED: ErrorClass.RECIPIENT,
+    Reason.MESSAGE_REFUSED: ErrorClass.CONTENT,
+    Reason.PROVIDER_DEFERRED: ErrorClass.PROVIDER,
+    Reason.PROVIDER_UNREACHABLE: ErrorClass.PROVIDER,
+    Reason.PROVIDER_CREDENTIALS: ErrorClass.PROVIDER,
+    Reason.PROVIDER_UNSUPPORTED: ErrorClass.PROVIDER,
+    Reason.RENDER_FAILED: ErrorClass.CONTENT,
+    Reason.HANDOVER_UNKNOWN: ErrorClass.UNKNOWN,
+    Reason.POISON: ErrorClass.UNKNOWN,
+    Reason.TRIGGER_CANCELLED: None,
+    Reason.CAMPAIGN_STOPPED: None,
+    Reason.INTERNAL: ErrorClass.UNKNOWN,
+}
+
+
+def is_retryable(outcome: Outcome) -> bool:
+    """Whether the message may be handed over again, later, without the risk of a second copy.
+
+    A fact of the outcome, whatever its class: a full mailbox and a provider that asks to come later both are, an
+    unknown recipient and a provider that can't carry the message are not. After an ambiguous hand-over the campaign
+    decides, knowing the risk; so it is not.
+    """
+    return isinstance(outcome, TransientFailure)
