@@ -10,7 +10,7 @@ import grpc
 import uvloop
 from rich.console import Console
 
-from benchmarks import accept, ceiling, deliver, idle, machine, profiling, weigh
+from benchmarks import accept, ceiling, deliver, failover, idle, machine, profiling, weigh
 from benchmarks.plan import Plan
 from benchmarks.processes import BenchError
 from benchmarks.rows import Row, show, write
@@ -23,6 +23,7 @@ PARTS: Mapping[str, Callable[[Plan], Awaitable[list[Row]]]] = {
     "accept": accept.measure,
     "ceiling": ceiling.measure,
     "deliver": deliver.measure,
+    "failover": failover.measure,
     "idle": idle.measure,
     "memory": weigh.measure,
 }

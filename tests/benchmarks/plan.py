@@ -18,6 +18,7 @@ class Plan:
     obvious: int = 3_000
     ceiling: int = 60_000
     idle: int = 400
+    outages: int = 5  # of a provider, each longer than the one before
     kept: int = 20_000  # deliveries whose records are weighed
     kept_unary: int = 2_000
 
@@ -33,6 +34,7 @@ class Plan:
             obvious=400,
             ceiling=10_000,
             idle=60,
+            outages=1,
             kept=2_000,
             kept_unary=300,
         )

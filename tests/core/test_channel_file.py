@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,13 @@ def test_the_example_says_what_it_says() -> None:
     assert (primary.smtp.host, primary.smtp.port, primary.smtp.security) == ("smtp.relay.example", 587, "starttls")
     assert primary.smtp.password({"RELAY_PASSWORD": SECRET}) == SECRET
     assert (backup.smtp.connections, backup.smtp.password({})) == (8, "")
+
+
+def test_the_readmes_file_fits(file: Path) -> None:
+    [text] = re.findall(r"^```yaml\n(.*?)^```$", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    file.write_text(text)
+    email = read(file, {"RELAY_PASSWORD": SECRET}).email
+    assert [provider.name for provider in email.providers] == ["primary", "backup"]
 
 
 def test_what_is_left_out_has_a_default(file: Path) -> None:
