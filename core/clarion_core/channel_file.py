@@ -41,7 +41,7 @@ def read(path: Path, environment: Mapping[str, str] | None = None) -> Channels:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which a key stands once: PyYAML by itself takes the last one and says nothing."""
+    """YAML in which a key is text and stands once: PyYAML by itself takes the last one and says nothing."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """The mapping (yaml)."""
@@ -49,7 +49,10 @@ class _Loader(yaml.SafeLoader):
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and keys.count(key.value) > 1:
                 raise yaml.constructor.ConstructorError(None, None, f"{key.value} stands here twice", key.start_mark)
-        return super().construct_mapping(node, deep)
+        made = super().construct_mapping(node, deep)
+        if not all(isinstance(key, str) for key in made):
+            raise yaml.constructor.ConstructorError(None, None, "a key is no text", node.start_mark)
+        return made
 
 
 def _not_yaml(error: yaml.YAMLError) -> str:

@@ -143,6 +143,7 @@ def test_every_field_has_words_for_what_may_stand_there(part: type[BaseModel]) -
         ),
         ("email: {}\nemail: {}", [f"line 1, column 1: {NOT_YAML}: email stands here twice"]),
         ("email: [", [f"line 1, column 9: {NOT_YAML}: expected the node content, but found '<stream end>'"]),
+        ("email: {5: 5}", [f"line 1, column 8: {NOT_YAML}: a key is no text"]),
         ("email: \x00", ["this is not YAML"]),
     ],
 )
