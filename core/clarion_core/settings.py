@@ -156,6 +156,14 @@ class WorkerSettings(CoreSettings):
     drain_s: Annotated[
         float, Field(ge=0, le=600, description="Seconds that hand-overs in flight get to finish after SIGTERM.")
     ] = 30.0
+    channels: Annotated[
+        Path | None,
+        _text(
+            "the path of a YAML file",
+            "The channel configuration: providers, routing, throttles. Without it the CLARION_SMTP_* settings describe "
+            "one provider; with it they are not read.",
+        ),
+    ] = None
     smtp_host: Annotated[
         str, _text("a host name or an IP address", "The SMTP server that takes the mail.", min_length=1)
     ] = "127.0.0.1"

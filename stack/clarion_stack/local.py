@@ -91,7 +91,8 @@ class LocalStack:
         }
         if self.smtp_port is None:
             return {**os.environ, **told}
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("CLARION_SMTP_")}
+        others = ("CLARION_SMTP_", "CLARION_CHANNELS")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(others)}
         return {**kept, **told, "CLARION_SMTP_HOST": LOOPBACK, "CLARION_SMTP_PORT": str(self.smtp_port)}
 
     def _store(self, log: Output | None) -> list[Program]:
@@ -109,7 +110,7 @@ class LocalStack:
 
 
 def for_use(directory: Path, workers: int) -> LocalStack:
-    """The stack of `clarion-stack up`: where the settings name a Redis or an SMTP server, theirs is used."""
+    """The stack of `clarion-stack up`: where the settings name a Redis or SMTP servers, theirs are used."""
     server, worker = load(ServerSettings), load(WorkerSettings)
     redis = None if "redis_url" in server.model_fields_set else RedisServer(directory / "redis")
     host, _, port = server.listen.rpartition(":")
@@ -120,7 +121,7 @@ def for_use(directory: Path, workers: int) -> LocalStack:
         redis=redis,
         shards=server.shards,
         mailbox=directory.absolute() / "mail",
-        smtp_port=None if "smtp_host" in worker.model_fields_set else free_port(),
+        smtp_port=None if {"smtp_host", "channels"} & worker.model_fields_set else free_port(),
         workers=workers,
         taken=UP_ALREADY,
     )

@@ -33,6 +33,7 @@ class Plan:
     cost_rounds: int = 5
     cost_backlog: int = 200_000
     cost_few: int = 2_000
+    outages: int = 5  # of a provider, each longer than the one before
     kept: int = 20_000  # deliveries whose records are weighed
 
     @classmethod
@@ -61,5 +62,6 @@ class Plan:
             cost_rounds=1,
             cost_backlog=20_000,
             cost_few=1_000,
+            outages=1,
             kept=2_000,
         )

@@ -62,7 +62,7 @@ async def test_a_refused_recipient_leaves_the_others_alone(pipelining: bool, ope
         ("mail", "451", TransientFailure, Reason.PROVIDER_DEFERRED),
         ("mail", "550", PermanentFailure, Reason.MESSAGE_REFUSED),
         ("mail", "530", TransientFailure, Reason.PROVIDER_CREDENTIALS),
-        ("rcpt", "450", TransientFailure, Reason.PROVIDER_DEFERRED),
+        ("rcpt", "450", TransientFailure, Reason.RECIPIENT_DEFERRED),
         ("rcpt", "550", PermanentFailure, Reason.RECIPIENT_REFUSED),
         ("data", "451", TransientFailure, Reason.PROVIDER_DEFERRED),
         ("data", "554", PermanentFailure, Reason.MESSAGE_REFUSED),
@@ -81,6 +81,34 @@ async def test_each_refusal_has_its_outcome(
         assert all_sent([first, third])
         assert [m.message_id[:7] for m in sink.messages] == ["00j4k-0", "00j4k-2"]
         assert sink.connections == 1
+
+
+@pytest.mark.parametrize(
+    ("stage", "reply", "reason"),
+    [
+        ("rcpt", "450 4.2.0 greylisted", Reason.RECIPIENT_DEFERRED),
+        ("rcpt", "451 4.7.1 greylisted", Reason.RECIPIENT_DEFERRED),
+        ("rcpt", "452 4.2.2 mailbox full", Reason.RECIPIENT_DEFERRED),
+        ("rcpt", "450 the old way", Reason.RECIPIENT_DEFERRED),
+        ("rcpt", "451 4.3.0 lookup failed", Reason.PROVIDER_DEFERRED),
+        ("rcpt", "421 4.2.0 too many for this user", Reason.PROVIDER_DEFERRED),
+        ("rcpt", "452 5.3.0 a code of another kind", Reason.RECIPIENT_DEFERRED),
+        ("rcpt", "354 out of turn", Reason.PROVIDER_DEFERRED),
+        ("rcpt", "554 5.3.0 no", Reason.RECIPIENT_REFUSED),
+        ("mail", "452 4.3.1 disk full", Reason.PROVIDER_DEFERRED),
+        ("data", "451 4.4.5 congestion", Reason.PROVIDER_DEFERRED),
+        ("dot", "451 4.7.1 later", Reason.PROVIDER_DEFERRED),
+        ("dot", "452 4.2.2 mailbox full", Reason.RECIPIENT_DEFERRED),
+        ("dot", "552 5.2.2 mailbox full", Reason.RECIPIENT_REFUSED),
+        ("dot", "554 5.6.0 no", Reason.MESSAGE_REFUSED),
+    ],
+)
+async def test_a_refusal_is_about_whom_its_place_and_its_enhanced_code_say(
+    stage: str, reply: str, reason: Reason, sink: SmtpSink, open_channel: Open
+) -> None:
+    sink.script(stage, reply)
+    [outcome] = await open_channel(sink.port).send([email()])
+    assert (getattr(outcome, "reason", None), getattr(outcome, "detail", "")) == (reason, reply)
 
 
 async def test_data_taken_without_a_recipient_gets_a_lone_dot(sink: SmtpSink, open_channel: Open) -> None:

@@ -190,7 +190,7 @@ class TestDeliveries:
         assert "550" in refused_.detail
         assert (deferred.state, deferred.reason) == (
             State.STATE_FAILED,
-            delivery_pb2.Delivery.REASON_PROVIDER_DEFERRED,
+            delivery_pb2.Delivery.REASON_RECIPIENT_DEFERRED,
         )
         assert all(not delivery.HasField("next_attempt_time") for delivery in (sent, refused_, deferred))
 

@@ -8,8 +8,10 @@ from typing import Any
 
 from clarion_core.content.renderer import Renderer
 from clarion_core.domain.campaign import Campaign, EmailContent
+from clarion_core.domain.channel import ChannelConfiguration, Provider
 from clarion_core.domain.outcome import Ambiguous, Outcome
 from clarion_core.store.batches import BatchRef, BatchStore
+from clarion_core.store.breakers import Breakers
 from clarion_workers import run
 from clarion_workers.channels import CutOff
 from clarion_workers.channels.email import EmailChannel, EmailMessage, SmtpConfig
@@ -24,6 +26,9 @@ from support.records import Records
 EMAIL = EmailContent(
     sender="Shop <shop@example.com>", subject="Hello {{ recipient.user_id }}", text="Welcome, {{ recipient.user_id }}."
 )
+
+
+EMAIL_CHANNEL = ChannelConfiguration(channel="email", providers=(Provider(name="smtp"),))
 
 
 class Gate:
@@ -67,6 +72,7 @@ class Post:
         window: int = 20,
         lease_s: float = 60.0,
         batches: BatchStore | None = None,
+        router: Router[EmailMessage] | None = None,
     ) -> None:
         batches = batches or records.worker("post", round(1000 * lease_s))
         self.draining = asyncio.Event()
@@ -74,11 +80,12 @@ class Post:
         self.windows = Windows(window)
         config = SmtpConfig(host="127.0.0.1", port=smtp_port, message_id_domain="example.com", timeout_s=5.0)
         self.gate = Gate(EmailChannel(config))
+        self.router = router or Router(EMAIL_CHANNEL, {"smtp": self.gate}, Breakers(records.store, channel="email"))
         post = run.Post(
             batches=batches,
             leases=self.leases,
             composer=Composer(Revisions(records.campaigns), Renderer()),
-            router=Router(self.gate),
+            router=self.router,
             windows=self.windows,
             draining=self.draining,
         )

@@ -18,12 +18,10 @@ from clarion_core.store.campaigns import CampaignStore
 from clarion_core.store.connection import connect, connect_blocking
 from clarion_core.store.store import Store
 from clarion_core.store.upkeep import Upkeep
-from clarion_workers.channels.email import EmailChannel
-from clarion_workers.channels.email.config import from_settings
 from clarion_workers.deliver import Deliverer
 from clarion_workers.leases import Leases
 from clarion_workers.messages import Composer
-from clarion_workers.providers import Router
+from clarion_workers.providers import email_router
 from clarion_workers.revisions import Revisions
 from clarion_workers.run import Post
 from clarion_workers.sweep import Sweeper
@@ -43,7 +41,7 @@ class PostRoom:
         self._draining = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         campaigns = CampaignStore(self._store, settings.shards, settings.retention_s)
-        self._router = Router(EmailChannel(from_settings(settings)))
+        self._router = email_router(settings, self._store)
         batches = BatchStore(
             self._store, worker=self.name, lease_ms=round(1000 * settings.lease_s), retention_s=settings.retention_s
         )

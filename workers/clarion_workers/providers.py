@@ -1,45 +1,184 @@
-"""Placeholder until the routing branch is merged."""
+"""The providers of a channel as one: which of them gets a message, what is learnt from it, and who has it next.
+
+A breaker is asked before an attempt is spent. Whatever a provider certainly has not got, by its own fault, another one
+gets at once; what may have arrived is never given to another one.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+import os
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Generic
 
+from clarion_core import logs
+from clarion_core.domain.breaker import NOTHING, BreakerState, Probe, Standing, Verdict, verdict
+from clarion_core.domain.campaign import Throttle
+from clarion_core.domain.channel import ChannelConfiguration, Provider
+from clarion_core.domain.errors import StoreUnavailable
 from clarion_core.domain.outcome import Outcome
+from clarion_core.domain.routing import pick
+from clarion_core.settings import WorkerSettings
 from clarion_core.store.batches import Way
-from clarion_workers.channels import Channel
-from clarion_workers.channels.email import EmailMessage
+from clarion_core.store.breakers import Breakers
+from clarion_core.store.store import Store
+from clarion_workers.channels import Channel, MessageT_contra
+from clarion_workers.channels.email import EmailChannel, EmailMessage, configured
+
+KNOWN_S = 0.5  # what was asked holds for so long: other workers' failures are heard of that late at most
+
+_USED = Standing(state=BreakerState.CLOSED)
+
+log = logs.get(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    provider: str
-    way: Way
-    channel: Channel[EmailMessage]
-    is_probe: bool = False
+    """The provider to use now. With a probe, for one message."""
+
+    provider: Provider
+    probe: Probe | None = None
+
+    def takes(self, count: int) -> int:
+        """How many of so many messages may go this way."""
+        return min(count, 1) if self.probe else count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoRoute:
-    wait_ms: int
+    """No provider may be used before `until_ms`, by the store's clock, `wait_s` from now.
+
+    `until_ms` is 0 where there is none left to ask: all were tried.
+    """
+
+    until_ms: int = 0
+    wait_s: float = 0.0
 
 
-class Router:
-    def __init__(self, email: Channel[EmailMessage]) -> None:
-        self._route = Route(provider="smtp", way=Way(provider="smtp"), channel=email)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """A standing, and until when it is believed, by this process's clock."""
 
-    async def wait(self, drawn: float, draining: asyncio.Event) -> Way | None:
-        return self._route.way
+    standing: Standing
+    good_until: float
 
-    async def choose(self, drawn: float, tried: frozenset[str]) -> Route | NoRoute:
-        return NoRoute(wait_ms=0) if tried else self._route
 
-    async def look(self, drawn: float, tried: frozenset[str]) -> Route | NoRoute | None:
-        return None
+class Router(Generic[MessageT_contra]):
+    """Routes the messages of one channel. `channels` has one for each provider, by its name.
+
+    `draw` returns an even random number in [0, 1).
+    """
+
+    def __init__(
+        self,
+        configuration: ChannelConfiguration,
+        channels: Mapping[str, Channel[MessageT_contra]],
+        breakers: Breakers,
+        *,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        self.configuration = configuration
+        self._channels, self._breakers, self._draw = channels, breakers, draw
+        self._known: dict[str, _Known] = {}
+        self._untold: dict[str, Verdict] = {}  # told with the next question: nothing hangs on it
+
+    async def choose(self, tried: frozenset[str] = frozenset()) -> Route | NoRoute:
+        """The provider for the next messages, but for those that were tried; or until when there is none.
+
+        A provider whose pause is over is probed before others are used. Whoever gets a route with a probe hands one
+        message over, or reports that it did not (`report` without outcomes). Asks the store once in half a second;
+        while that is away, what was known holds.
+        """
+        untried = [provider for provider in self.configuration.providers if provider.name not in tried]
+        if not untried:
+            return NoRoute()
+        standings = await self._standings([provider.name for provider in untried])
+        for provider in untried:
+            if probe := standings[provider.name].probe:
+                return Route(provider=provider, probe=probe)
+        picked = pick(self.configuration.routing, untried, standings, self._draw())
+        if picked:
+            return Route(provider=picked)
+        first = min(untried, key=lambda provider: standings[provider.name].until_ms).name
+        wait_s = max(0.0, self._known[first].good_until - time.monotonic())
+        return NoRoute(until_ms=standings[first].until_ms, wait_s=wait_s)
+
+    def way(self, route: Route) -> Way:
+        """The route as the store knows it: the provider, and the limits on it besides the campaign's own."""
+        channel, provider = self.configuration, route.provider
+        limits = ((f"channel:{channel.channel}", channel.throttle), (f"provider:{provider.name}", provider.throttle))
+        return Way(provider=provider.name, limits=tuple((name, throttle or Throttle()) for name, throttle in limits))
+
+    async def hand_over(self, route: Route, messages: Sequence[MessageT_contra]) -> list[Outcome]:
+        """Hand the messages over to the route's provider, and report how it did; one outcome each, in order.
+
+        Cancelled, it reports nothing: that was not the provider's doing.
+        """
+        outcomes = await self._channels[route.provider.name].send(messages)
+        await self.report(route, outcomes)
+        return outcomes
 
     async def report(self, route: Route, outcomes: Sequence[Outcome]) -> None:
-        return None
+        """Tell all workers what these outcomes say of the route's provider; those of a probe, whatever they say.
+
+        One round trip where something failed, none where all went well. While the store is away it is told later.
+        """
+        name, told = route.provider.name, sum(map(verdict, outcomes), NOTHING)
+        if route.probe is None:
+            self._untold[name] = told = self._untold.get(name, NOTHING) + told
+            if not told.badly:
+                return
+            del self._untold[name]
+        try:
+            self._learn(name, await self._breakers.report(name, told, route.probe))
+        except StoreUnavailable:
+            log.warning("breaker_not_told", channel=self.configuration.channel, provider=name)
+            if route.probe is None:
+                self._untold[name] = self._untold.get(name, NOTHING) + told
 
     async def close(self) -> None:
-        await self._route.channel.close()
+        """Close the channels of all providers."""
+        await asyncio.gather(*(channel.close() for channel in self._channels.values()))
+
+    async def _standings(self, names: Sequence[str]) -> dict[str, Standing]:
+        """Where these providers stand, as is known, or asked for where it is not known well enough."""
+        known = {name: self._known[name] for name in names if name in self._known}
+        now = time.monotonic()
+        if len(known) == len(names) and all(each.good_until > now for each in known.values()):
+            return {name: each.standing for name, each in known.items()}
+        untold = {name: self._untold.pop(name) for name in names if name in self._untold}
+        try:
+            standings = await self._breakers.ask(names, untold)
+        except StoreUnavailable:
+            log.warning("breakers_not_asked", channel=self.configuration.channel)
+            for name, each in untold.items():
+                self._untold[name] = self._untold.get(name, NOTHING) + each
+            standings = {name: known[name].standing if name in known else _USED for name in names}
+        for name, standing in standings.items():
+            self._learn(name, standing)
+        return standings
+
+    def _learn(self, name: str, standing: Standing) -> None:
+        good_s = KNOWN_S if standing.state is BreakerState.CLOSED else standing.wait_ms / 1000
+        self._known[name] = _Known(
+            standing=replace(standing, probe=None, moved=False), good_until=time.monotonic() + good_s
+        )
+        if not standing.moved:
+            return
+        if standing.state is BreakerState.OPEN:
+            log.warning("breaker_opened", **self._figures(name, standing), pause_s=standing.wait_ms / 1000)
+        else:
+            log.info("breaker_closed", **self._figures(name, standing))
+
+    def _figures(self, name: str, standing: Standing) -> dict[str, object]:
+        return {"channel": self.configuration.channel, "provider": name, "health": round(standing.health, 2)}
+
+
+def email_router(settings: WorkerSettings, store: Store) -> Router[EmailMessage]:
+    """The e-mail channel as the channel configuration describes it. `ChannelsInvalid` where its file does not fit."""
+    configuration, servers = configured(settings, os.environ)
+    channels = {name: EmailChannel(server) for name, server in servers.items()}
+    return Router(configuration, channels, Breakers(store, channel=configuration.channel))

@@ -45,16 +45,17 @@ class Post:
     batches: BatchStore
     leases: Leases
     composer: Composer
-    router: Router
+    router: Router[EmailMessage]
     windows: Windows
     draining: asyncio.Event
 
 
 class Run:
-    """One claim's way through the delivery step. `drawn`, in [0, 1), decides between providers by weight."""
+    """One claim's way through the delivery step. `route` is the one it was claimed with, and the first to be taken."""
 
-    def __init__(self, post: Post, claim: Claim, lease: Lease, drawn: float) -> None:
-        self._post, self._claim, self._lease, self._drawn = post, claim, lease, drawn
+    def __init__(self, post: Post, claim: Claim, lease: Lease, route: Route) -> None:
+        self._post, self._claim, self._lease = post, claim, lease
+        self._chosen: Route | None = route  # and not used yet
         self._definition = Definition()
         self._open: dict[str, StoredDelivery] = {}  # in a window that may be open, and not handed over yet
         self._results: list[Result] = []  # outcomes not recorded yet
@@ -74,6 +75,9 @@ class Run:
         except (asyncio.CancelledError, StoreUnavailable):
             await asyncio.shield(self._finish())
             raise
+        finally:
+            if self._chosen:
+                await self._post.router.report(self._chosen, [])  # somebody else may probe
 
     async def _deliver(self) -> None:
         """Those that were in a window when their worker died are suspects, and go alone, behind the others."""
@@ -128,13 +132,12 @@ class Run:
         route = await self._route(frozenset())
         if route is None:
             return
-        opened = await self._open_window([delivery], route.way, solo=True)
-        outcomes: Sequence[Outcome] = []
+        opened = await self._open_window([delivery], route, solo=True)
+        items: list[Ready] = []
         if Permit.YES in opened.permits:
             items = self._sorted_out(await self._post.composer.compose(self._claim, [delivery]), opened=1)
-            outcomes = await self._send(items, route, opened.now_ms)
-            self._conclude(items[: len(outcomes)], outcomes)
-        await self._post.router.report(route, outcomes)
+        outcomes = await self._send(items, route, opened.now_ms)
+        self._conclude(items[: len(outcomes)], outcomes)
 
     @property
     def _goes_on(self) -> bool:
@@ -155,9 +158,10 @@ class Run:
         return ready
 
     async def _route(self, tried: frozenset[str]) -> Route | None:
-        route = await self._post.router.choose(self._drawn, tried)
+        """The next provider; None, and the batch is handed back, where there is none."""
+        route, self._chosen = self._chosen or await self._post.router.choose(tried), None
         if isinstance(route, NoRoute):
-            self._halt(route.wait_ms)
+            self._halt(round(1000 * route.wait_s))
             return None
         return route
 
@@ -167,28 +171,27 @@ class Run:
             route = await self._route(tried)
             if route is None:
                 return
-            now, items = (items[:1], items[1:]) if route.is_probe else (items, [])
-            await self._window(now, route, tried | {route.provider})
+            count = route.takes(len(items))
+            await self._window(items[:count], route, tried | {route.provider.name})
+            items = items[count:]
 
     async def _window(self, items: Sequence[Ready], route: Route, tried: frozenset[str]) -> None:
         """Open a window and hand it over; what this provider can't take goes on to another one."""
-        opened = await self._open_window([item.delivery for item in items], route.way)
+        opened = await self._open_window([item.delivery for item in items], route)
         allowed = [item for item, permit in zip(items, opened.permits, strict=False) if permit is Permit.YES]
         if Permit.LATER in opened.permits:
             self._halt(opened.wait_ms, throttled=True)
-        outcomes = await self._send(allowed, route, opened.now_ms) if allowed else []
-        await self._post.router.report(route, outcomes)
-        if not outcomes:
-            return
-        ended = list(zip(allowed, outcomes, strict=True))
-        moving = [(item, outcome) for item, outcome in ended if fails_over(outcome) and self._may_repeat(item)]
-        other = await self._post.router.look(self._drawn, tried) if moving else None
-        if isinstance(other, NoRoute):
-            ended = [(item, postponed(outcome, other.wait_ms / 1000)) for item, outcome in ended]
-        elif other is not None:
+        outcomes = await self._send(allowed, route, opened.now_ms)
+        ended = list(zip(allowed, outcomes, strict=False))
+        moving = [pair for pair in ended if fails_over(pair[1]) and self._may_repeat(pair[0])]
+        other = await self._post.router.choose(tried) if moving else NoRoute()
+        if isinstance(other, Route):
+            self._chosen = other
             ended = [pair for pair in ended if pair not in moving]
+        elif other.until_ms:
+            ended = [(item, postponed(outcome, other.wait_s)) for item, outcome in ended]
         self._conclude([item for item, _ in ended], [outcome for _, outcome in ended])
-        if other is not None and not isinstance(other, NoRoute):
+        if isinstance(other, Route):
             await self._move_on(moving)
             await self._hand_over([item for item, _ in moving], tried)
 
@@ -208,12 +211,12 @@ class Run:
         """The number of the attempt that is being made, the first is 1."""
         return delivery.record.attempts + self._spent[delivery.id] + 1
 
-    async def _open_window(self, deliveries: Sequence[StoredDelivery], way: Way, *, solo: bool = False) -> Advanced:
+    async def _open_window(self, deliveries: Sequence[StoredDelivery], route: Route, *, solo: bool = False) -> Advanced:
         self._open = {delivery.id: delivery for delivery in deliveries}
         wanted = [
             Wanted(delivery_id=item.id, trigger_id=item.trigger_id, attempt=self._attempt(item)) for item in deliveries
         ]
-        opened = await self._advance(wanted, way, solo=solo)
+        opened = await self._advance(wanted, self._post.router.way(route), solo=solo)
         for delivery, permit in zip(deliveries, opened.permits, strict=False):
             if permit is not Permit.YES:
                 del self._open[delivery.id]
@@ -224,11 +227,12 @@ class Run:
         if not self._lease.is_safe:  # this process stood still: somebody else may have been told to send them
             self._lease.lost = True
         if not items or self._lease.lost or self._post.draining.is_set():
+            await self._post.router.report(route, [])
             return []
         messages = [self._timed(item, now_ms) for item in items]
         self._sent_at = now_ms, time.monotonic()
         try:
-            return await route.channel.send(messages)
+            return await self._post.router.hand_over(route, messages)
         except CutOff as cut:
             known = [(item, outcome) for item, outcome in zip(items, cut.outcomes, strict=True) if outcome]
             self._conclude([item for item, _ in known], [outcome for _, outcome in known])
@@ -242,7 +246,7 @@ class Run:
 
     @property
     def _policy(self) -> RetryPolicy:
-        return self._definition.retry_policy
+        return self._definition.retry_policy.within(self._post.router.configuration.retry)
 
     def _conclude(self, items: Sequence[Ready], outcomes: Sequence[Outcome]) -> None:
         opened_ms, began = self._sent_at

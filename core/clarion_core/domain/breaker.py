@@ -59,7 +59,8 @@ class Probe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """What is known of a provider. `until_ms` is when to ask again, by the store's clock; 0 where it is CLOSED.
+    """What is known of a provider. Where it is not CLOSED, `until_ms` is when to ask again, by the store's clock, and
+    `wait_ms` how long that was to go when it answered.
 
     `health` is the share of hand-overs that it did well, the recent ones counting most; 1 where nothing is known.
     `probe` is set where it was granted to whoever asked; `moved` where the report answered here opened or closed it.
@@ -67,6 +68,7 @@ class Standing:
 
     state: BreakerState
     until_ms: int = 0
+    wait_ms: int = 0
     health: float = 1.0
     probe: Probe | None = None
     moved: bool = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 
 from clarion_core.domain.errors import CampaignStateError
@@ -134,6 +134,10 @@ class RetryPolicy:
     initial_backoff_s: int = 30
     max_backoff_s: int = 2 * HOUR_S
     max_age_s: int = 84 * HOUR_S
+
+    def within(self, bounds: RetryPolicy) -> RetryPolicy:
+        """The policy with nothing in it greater than in the other."""
+        return RetryPolicy(**{f.name: min(getattr(self, f.name), getattr(bounds, f.name)) for f in fields(self)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

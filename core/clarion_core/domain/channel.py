@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+
+from clarion_core.domain.campaign import RetryPolicy, Throttle
 
 
 class Routing(StrEnum):
@@ -11,27 +13,6 @@ class Routing(StrEnum):
 
     ORDER = "order"  # the first one
     WEIGHT = "weight"  # at random, in proportion to their weights
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Throttle:
-    """An upper bound: `rate_per_s` messages a second on average, `burst` at once after a pause."""
-
-    rate_per_s: float
-    burst: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryDefaults:
-    """How failed attempts on a channel are repeated, where the campaign does not say. Times are seconds.
-
-    `max_age_s`: no attempt later than this after acceptance.
-    """
-
-    max_attempts: int = 8
-    initial_backoff_s: int = 30
-    max_backoff_s: int = 3_600
-    max_age_s: int = 302_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,10 +26,13 @@ class Provider:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelConfiguration:
-    """What is told of a channel. `providers` has one at least; their order counts where `routing` is ORDER."""
+    """What is told of a channel. `providers` has one at least; their order counts where `routing` is ORDER.
+
+    `retry` bounds what campaigns ask for: no more attempts, no longer pauses, no greater age.
+    """
 
     channel: str
     providers: tuple[Provider, ...]
     routing: Routing = Routing.ORDER
     throttle: Throttle | None = None
-    retry: RetryDefaults = RetryDefaults()
+    retry: RetryPolicy = field(default_factory=RetryPolicy)

@@ -33,6 +33,7 @@ ERROR_CLASSES: Mapping[Reason, ErrorClass | None] = {
     Reason.POISON: ErrorClass.UNKNOWN,
     Reason.TRIGGER_CANCELLED: None,
     Reason.CAMPAIGN_STOPPED: None,
+    Reason.EXPIRED: None,
     Reason.INTERNAL: ErrorClass.UNKNOWN,
 }
 

@@ -43,6 +43,7 @@ KINDS = {
     "campaigns": "ci:",  # zset campaign ids of a workspace, in order                   entries: as their campaign
     "revision": "r:",  # string a campaign's definition as of one revision, msgpack     60 days after last needed
     "dirty": "dirty",  # set    changes of campaigns that gates may not know            until they do
+    "breaker": "br:",  # string a provider's breaker and health, msgpack                a day after the last report
     "request": "rq:",  # hash   answer of a call with a request id                      24 hours
     "meta": "meta",  # hash     number of shards, format of the records                 for good
 }
@@ -56,6 +57,7 @@ LIMITS = {
     "STAGED_TTL_MS": 600_000,  # pages of a large trigger that was never accepted
     "REQUEST_TTL_MS": DAY_MS,
     "REVISION_TTL_MS": 60 * DAY_MS,
+    "BREAKER_TTL_MS": DAY_MS,
     "LOOK_MS": 2_000,  # after a lease or due time passed, the sweep looks whether the batch went on
     "WAITING_LOOK_MS": 10_000,  # a batch that waits in its queue is looked at this often
     "PARKED_LOOK_MS": 10_000,

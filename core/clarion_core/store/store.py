@@ -29,6 +29,7 @@ _FILES = (
     "dead",
     "campaign",
     "sweep",
+    "breaker",
     "register",
 )
 _encode = msgspec.msgpack.Encoder().encode

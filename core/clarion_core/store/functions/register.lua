@@ -8,6 +8,7 @@ end
 
 register('stage', stage)
 register('accept', accept)
+register('breakers', breakers, 'allow-oom')
 register('advance', advance, 'allow-oom')
 register('campaign_delete', campaign_delete, 'allow-oom')
 register('campaign_put', campaign_put, 'allow-oom')

@@ -84,11 +84,15 @@ class Delivery(_message.Message):
         REASON_UNSPECIFIED: Delivery._Reason.ValueType  # 0
         """No reason needed."""
         REASON_RECIPIENT_REFUSED: Delivery._Reason.ValueType  # 1
-        """The provider refused the recipient for good (SMTP 5yz to RCPT)."""
+        """The provider refused the recipient for good (SMTP 5yz to RCPT, or one whose enhanced code is about the mailbox,
+        5.2.z).
+        """
         REASON_MESSAGE_REFUSED: Delivery._Reason.ValueType  # 2
         """The provider refused the message for good (SMTP 5yz to MAIL or DATA)."""
         REASON_PROVIDER_DEFERRED: Delivery._Reason.ValueType  # 3
-        """The provider asked to come later (SMTP 4yz)."""
+        """The provider asked to come later, whoever the recipient (SMTP 421, or 4yz to anything but RCPT; to RCPT where
+        its enhanced code is about the mail system, 4.3.z).
+        """
         REASON_PROVIDER_UNREACHABLE: Delivery._Reason.ValueType  # 4
         """The provider could not be reached, or the connection ended before hand-over."""
         REASON_PROVIDER_CREDENTIALS: Delivery._Reason.ValueType  # 5
@@ -110,7 +114,9 @@ class Delivery(_message.Message):
         REASON_EXPIRED: Delivery._Reason.ValueType  # 14
         """Its time was over before it could be handed over."""
         REASON_RECIPIENT_DEFERRED: Delivery._Reason.ValueType  # 13
-        """The provider asked to come later, for this recipient alone (SMTP 4yz to RCPT)."""
+        """The recipient can't be reached for now: a full mailbox, greylisting (SMTP 4yz to RCPT, or one whose enhanced code
+        is about the mailbox, 4.2.z).
+        """
 
     class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
         """Reason says why a delivery is where it is. New values may appear."""
@@ -118,11 +124,15 @@ class Delivery(_message.Message):
     REASON_UNSPECIFIED: Delivery.Reason.ValueType  # 0
     """No reason needed."""
     REASON_RECIPIENT_REFUSED: Delivery.Reason.ValueType  # 1
-    """The provider refused the recipient for good (SMTP 5yz to RCPT)."""
+    """The provider refused the recipient for good (SMTP 5yz to RCPT, or one whose enhanced code is about the mailbox,
+    5.2.z).
+    """
     REASON_MESSAGE_REFUSED: Delivery.Reason.ValueType  # 2
     """The provider refused the message for good (SMTP 5yz to MAIL or DATA)."""
     REASON_PROVIDER_DEFERRED: Delivery.Reason.ValueType  # 3
-    """The provider asked to come later (SMTP 4yz)."""
+    """The provider asked to come later, whoever the recipient (SMTP 421, or 4yz to anything but RCPT; to RCPT where
+    its enhanced code is about the mail system, 4.3.z).
+    """
     REASON_PROVIDER_UNREACHABLE: Delivery.Reason.ValueType  # 4
     """The provider could not be reached, or the connection ended before hand-over."""
     REASON_PROVIDER_CREDENTIALS: Delivery.Reason.ValueType  # 5
@@ -144,7 +154,9 @@ class Delivery(_message.Message):
     REASON_EXPIRED: Delivery.Reason.ValueType  # 14
     """Its time was over before it could be handed over."""
     REASON_RECIPIENT_DEFERRED: Delivery.Reason.ValueType  # 13
-    """The provider asked to come later, for this recipient alone (SMTP 4yz to RCPT)."""
+    """The recipient can't be reached for now: a full mailbox, greylisting (SMTP 4yz to RCPT, or one whose enhanced code
+    is about the mailbox, 4.2.z).
+    """
 
     NAME_FIELD_NUMBER: _builtins.int
     USER_ID_FIELD_NUMBER: _builtins.int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from clarion_core.domain.delivery import Reason
@@ -10,6 +11,8 @@ from clarion_workers.channels.email.wire import shown
 
 CLOSING = 421  # RFC 5321 §3.8: the server closes the connection, whatever was asked
 _CREDENTIALS = frozenset({530, 534, 535, 538})  # RFC 4954 §6: it wants, or does not like, our authentication
+_ENHANCED = re.compile(rb"([245])\.(\d{1,3})\.\d{1,3}\b")  # RFC 2034 §4: at the beginning of the text
+_MAILBOX, _MAIL_SYSTEM = b"2", b"3"
 
 Refusal = TransientFailure | PermanentFailure
 
@@ -53,14 +56,36 @@ def _limit(parameters: list[str] | None) -> int | None:
     return int(parameters[0]) if parameters and parameters[0].isdigit() else 0
 
 
-def refusal(code: int, text: bytes, permanent: Reason) -> Refusal:
+def refusal(code: int, text: bytes, *, of_recipient: bool = False) -> Refusal:
     """The outcome of a reply that refuses a message: 4yz for now, 5yz for good (RFC 5321 §4.2.1).
 
-    A 5yz about credentials is a wrong setting of ours, which must not cost a recipient the message.
+    `of_recipient`: the reply is to RCPT. Then, or where its enhanced code says so, it is about the recipient; else a
+    4yz is about the provider and a 5yz about the message. A 5yz about credentials is a wrong setting of ours, which
+    must not cost a recipient the message.
     """
     detail = shown(code, text)
     if code in _CREDENTIALS:
         return TransientFailure(reason=Reason.PROVIDER_CREDENTIALS, detail=detail)
+    of_recipient = _is_about_recipient(code, text, of_recipient)
     if 500 <= code < 600:
-        return PermanentFailure(reason=permanent, detail=detail)
-    return TransientFailure(reason=Reason.PROVIDER_DEFERRED, detail=detail)
+        reason = Reason.RECIPIENT_REFUSED if of_recipient else Reason.MESSAGE_REFUSED
+        return PermanentFailure(reason=reason, detail=detail)
+    return TransientFailure(
+        reason=Reason.RECIPIENT_DEFERRED if of_recipient else Reason.PROVIDER_DEFERRED, detail=detail
+    )
+
+
+def _is_about_recipient(code: int, text: bytes, of_recipient: bool) -> bool:
+    """Whether a refusal is about the recipient, as far as the subject of its enhanced code tells (RFC 3463 §3).
+
+    There is no subject for "too many, too fast": providers say that in words, or by 421, so a limit of rate is a
+    refusal like others.
+    """
+    if code == CLOSING or not 400 <= code < 600:
+        return False
+    found = _ENHANCED.match(text)
+    subject = found[2] if found and int(found[1]) == code // 100 else b""
+    if subject == _MAILBOX:  # full, or disabled: also where it is found out after the content
+        return True
+    # To RCPT, a lookup that failed or a full disk is the server's trouble, and everybody's.
+    return of_recipient and not (subject == _MAIL_SYSTEM and code < 500)

@@ -185,8 +185,7 @@ class Session:
 
     def _on_envelope(self, step: Step, code: int, text: bytes) -> None:
         if code != 354 if step is Step.DATA else not 200 <= code < 300:
-            reason = Reason.RECIPIENT_REFUSED if step is Step.RCPT else Reason.MESSAGE_REFUSED
-            self._refusal = self._refusal or refusal(code, text, reason)
+            self._refusal = self._refusal or refusal(code, text, of_recipient=step is Step.RCPT)
         elif step is Step.MAIL:
             self._accepted = True
         elif step is Step.RCPT:
@@ -263,7 +262,7 @@ class Session:
         if 200 <= code < 300:
             self._desk.conclude(item, Sent(detail=shown(code, text)))
         elif code >= 400:
-            self._desk.conclude(item, refusal(code, text, Reason.MESSAGE_REFUSED))
+            self._desk.conclude(item, refusal(code, text))
         else:
             self._desk.conclude(item, Ambiguous(detail=shown(code, text)))
             self.wire.abort("the server answered a message with an intermediate reply")
@@ -272,7 +271,7 @@ class Session:
             self._offer(b"")
 
     def _dismissed(self, step: Step, code: int, text: bytes) -> None:
-        outcome = refusal(code, text, Reason.MESSAGE_REFUSED)
+        outcome = refusal(code, text)
         if step is Step.DOT and self._doubt:
             self._desk.conclude(self._doubt, outcome)
             self._doubt = None
@@ -282,7 +281,7 @@ class Session:
 
     def _unasked(self, code: int, text: bytes) -> None:
         if self._draining and code >= 400:  # a refusal before the content is through
-            self._refusal = refusal(code, text, Reason.MESSAGE_REFUSED)
+            self._refusal = refusal(code, text)
         self.wire.abort(shown(code, text))
 
     def _untouched(self, item: Item) -> bool:

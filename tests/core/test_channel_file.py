@@ -1,0 +1,192 @@
+"""The channel configuration's file: what it says, and what is said of one that does not fit."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from clarion_core.channel_config import ProviderPart, RetryPart, SmtpPart
+from clarion_core.channel_file import ChannelsInvalid, read
+from clarion_core.domain.campaign import RetryPolicy, Throttle
+from clarion_core.domain.channel import ChannelConfiguration, Provider, Routing
+from clarion_core.settings import WorkerSettings, allowed
+
+ROOT = Path(__file__).parents[2]
+SECRET = "canary4711"
+SMTP = "email.providers[0].smtp"
+SAYS = "password_env or password_file says where"
+NEEDS_TLS = "username needs TLS, because host is not on this machine; set security to starttls or tls"
+NOT_YAML = "this is not YAML as we read it"
+LEAST = "email: {providers: [{name: one, smtp: {host: mail.example.com}}]}"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "channels.yaml"
+
+
+def problems(file: Path, text: str, environment: dict[str, str] | None = None) -> list[str]:
+    """What is said of a file, without its name."""
+    file.write_text(text, "utf-8")
+    with pytest.raises(ChannelsInvalid) as refused:
+        read(file, environment)
+    assert SECRET not in str(refused.value) + repr(refused.value)
+    assert all(line.startswith(f"{file}: ") for line in refused.value.lines)
+    return [line.removeprefix(f"{file}: ") for line in refused.value.lines]
+
+
+def smtp(fields: str) -> str:
+    return f"email: {{providers: [{{name: one, smtp: {{{fields}}}}}]}}"
+
+
+def test_the_example_says_what_it_says() -> None:
+    email = read(ROOT / "examples" / "channels.yaml", {"RELAY_PASSWORD": SECRET}).email
+    assert email.configuration() == ChannelConfiguration(
+        channel="email",
+        routing=Routing.ORDER,
+        throttle=Throttle(rate_per_s=500, burst=100),
+        retry=RetryPolicy(max_attempts=8, initial_backoff_s=30, max_backoff_s=3600, max_age_s=302_400),
+        providers=(
+            Provider(name="primary", weight=3, throttle=Throttle(rate_per_s=200, burst=50)),
+            Provider(name="backup"),
+        ),
+    )
+    primary, backup = email.providers
+    assert (primary.smtp.host, primary.smtp.port, primary.smtp.security) == ("smtp.relay.example", 587, "starttls")
+    assert primary.smtp.password({"RELAY_PASSWORD": SECRET}) == SECRET
+    assert (backup.smtp.connections, backup.smtp.password({})) == (8, "")
+
+
+def test_the_readmes_file_fits(file: Path) -> None:
+    [text] = re.findall(r"^```yaml\n(.*?)^```$", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    file.write_text(text)
+    email = read(file, {"RELAY_PASSWORD": SECRET}).email
+    assert [provider.name for provider in email.providers] == ["primary", "backup"]
+
+
+def test_what_is_left_out_has_a_default(file: Path) -> None:
+    file.write_text(LEAST)
+    assert read(file).email.configuration() == ChannelConfiguration(
+        channel="email", providers=(Provider(name="one"),), routing=Routing.ORDER, throttle=None, retry=RetryPolicy()
+    )
+
+
+@pytest.mark.parametrize("field", sorted(SmtpPart.model_fields.keys() - {"password_env", "password_file"}))
+def test_a_server_in_the_file_has_the_rules_and_the_default_of_the_setting(field: str) -> None:
+    ours, setting = SmtpPart.model_fields[field], WorkerSettings.model_fields[f"smtp_{field}"]
+    if ours.json_schema_extra is None:
+        assert allowed(ours) == allowed(setting)
+    if not ours.is_required():
+        assert ours.default == setting.default
+    patterns = [[getattr(rule, "pattern", None) for rule in each.metadata] for each in (ours, setting)]
+    assert patterns[0] == patterns[1]
+
+
+@pytest.mark.parametrize("part", [ProviderPart, RetryPart, SmtpPart])
+def test_every_field_has_words_for_what_may_stand_there(part: type[BaseModel]) -> None:
+    assert all(allowed(field) for field in part.model_fields.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("", ["the file: must be a mapping with email"]),
+        ("- 1", ["the file: must be a mapping with email"]),
+        ("email:", ["email: must be a mapping with providers and the like"]),
+        (
+            "{email: {}, sms: {}}",
+            [
+                "email.providers: is missing; must be a list of 1 to 16 providers",
+                "sms: is not known here; known are email",
+            ],
+        ),
+        ("email: {providers: []}", ["email.providers: must be a list of 1 to 16 providers"]),
+        ("email: {providers: [3]}", ["email.providers[0]: must be a mapping with name and smtp"]),
+        (
+            "email: {providers: [{name: one}]}",
+            [f"{SMTP}: is missing; must be a mapping with host, port, security and the like"],
+        ),
+        (LEAST[:-1] + ", routing: sideways}", ["email.routing: must be order or weight"]),
+        (LEAST[:-1] + ", routign: order}", ["email.routign: is not known here; did you mean routing?"]),
+        (
+            LEAST[:-1] + ", retry: {max_age_s: 599}}",
+            ["email.retry.max_age_s: must be a whole number from 600 to 2592000"],
+        ),
+        (LEAST[:-1] + ", throttle: 3}", ["email.throttle: must be a mapping with rate_per_s and burst"]),
+        (
+            LEAST[:-1] + ", throttle: {rate_per_s: 1, burst: 0.5}}",
+            ["email.throttle.burst: must be a whole number from 1 to 1000000"],
+        ),
+        (
+            LEAST.replace("one", "One"),
+            ["email.providers[0].name: must be a lower-case letter, then up to 31 letters, digits and hyphens"],
+        ),
+        (smtp("host: a, port: 70000"), [f"{SMTP}.port: must be a whole number from 1 to 65535"]),
+        (smtp("host: a, port: '25'"), [f"{SMTP}.port: must be a whole number from 1 to 65535"]),
+        (smtp("host: a, connections: true"), [f"{SMTP}.connections: must be a whole number from 1 to 1000"]),
+        (smtp("host: a, security: off"), [f"{SMTP}.security: must be none, starttls or tls"]),
+        (smtp(f"host: a, password: {SECRET}"), [f"{SMTP}.password: must not stand in this file; {SAYS} it is"]),
+        (
+            smtp(f"host: localhost, username: {SECRET}"),
+            [f"{SMTP}: username and the password go together; {SAYS} that is"],
+        ),
+        (smtp(f"host: a, username: {SECRET}, password_env: A"), [f"{SMTP}: {NEEDS_TLS}"]),
+        (
+            smtp("host: a, password_env: A, password_file: a"),
+            [f"{SMTP}: password_env and password_file say the same thing; keep one of them"],
+        ),
+        (
+            f"email: {{providers: [{LEAST[20:-2]}, {LEAST[20:-2]}]}}",
+            ["email.providers: two are called one; each needs a name of its own"],
+        ),
+        ("email: {}\nemail: {}", [f"line 1, column 1: {NOT_YAML}: email stands here twice"]),
+        ("email: [", [f"line 1, column 9: {NOT_YAML}: expected the node content, but found '<stream end>'"]),
+        ("email: {5: 5}", [f"line 1, column 8: {NOT_YAML}: a key is no text"]),
+        ("email: \x00", ["this is not YAML"]),
+    ],
+)
+def test_each_problem_is_a_line_with_its_path(file: Path, text: str, lines: list[str]) -> None:
+    assert problems(file, text) == lines
+
+
+def test_all_problems_are_told_at_once(file: Path) -> None:
+    text = "email: {routing: up, providers: [{name: A, smtp: {}}, {name: two, weight: 0, smtp: {host: ''}}]}"
+    assert [line.partition(":")[0] for line in problems(file, text)] == [
+        "email.routing",
+        "email.providers[0].name",
+        "email.providers[0].smtp.host",
+        "email.providers[1].weight",
+        "email.providers[1].smtp.host",
+    ]
+
+
+def test_what_the_file_refers_to_is_looked_for_where_it_is_used_and_nowhere_else(file: Path) -> None:
+    (file.parent / "empty").touch()
+    text = (
+        "email: {providers: ["
+        "{name: one, smtp: {host: a, security: tls, ca_file: missing.pem}},"
+        "{name: two, smtp: {host: localhost, username: ana, password_env: NO_SUCH}},"
+        "{name: three, smtp: {host: localhost, username: ana, password_file: empty}}]}"
+    )
+    assert problems(file, text, {}) == [
+        "email.providers[0].smtp.ca_file: must be the path of a readable PEM file of certificates",
+        "email.providers[1].smtp.password_env: must be the name of an environment variable that is set",
+        "email.providers[2].smtp.password_file: must be the path of a readable file that holds the password",
+    ]
+    assert len(read(file).email.providers) == 3
+
+
+def test_a_password_is_in_a_file_beside_this_one(file: Path) -> None:
+    (file.parent / "secret").write_text(f"{SECRET}\n")
+    file.write_text(smtp("host: localhost, username: ana, password_file: secret"))
+    [provider] = read(file, {}).email.providers
+    assert provider.smtp.password_file == file.parent / "secret"
+    assert provider.smtp.password({}) == SECRET
+
+
+def test_a_file_that_is_not_there_is_said_to_be_unreadable(file: Path) -> None:
+    with pytest.raises(ChannelsInvalid, match="can't be read: No such file or directory"):
+        read(file)
