@@ -92,6 +92,7 @@ def check(name: str, subject: str, to: str, text: str, html: str, reply_to: str)
         assert not {to, reply_to} <= {"ada@example.com", "a.d+a@bücher.example", "ädä@example.com", ""}
         return
     check_envelope(made, to)
+    assert not made.wire_ready or made.content == stuffed(made.content)
     content = read_as_server(stuffed(made.content) + b".\r\n")
     assert content == made.content
     expected = [name for name in HEADERS if reply_to or name != b"Reply-To"]

@@ -26,10 +26,12 @@ class EmailMessage:
 class BuiltEmail:
     """A message as bytes with CRLF line ends, not dot-stuffed, and its envelope.
 
-    The content is 7bit clean but for addresses in its headers, and only where `needs_smtputf8`.
+    The content is 7bit clean but for addresses in its headers, and only where `needs_smtputf8`. `wire_ready`: it is
+    known that all its line ends are CRLF and that no line begins with a dot, so that it can be sent as it is.
     """
 
     mail_from: str
     rcpt_to: str
     needs_smtputf8: bool
     content: bytes
+    wire_ready: bool = False

@@ -219,7 +219,8 @@ class Session:
             self.wire.write(command)
 
     def _hand_over(self, item: Item) -> None:
-        content = stuffed(item.built.content)
+        built = item.built
+        content = built.content if built.wire_ready else stuffed(built.content)
         if len(content) <= _ONE_WRITE:
             self._end_content(content)
             return
