@@ -13,7 +13,7 @@ from clarion_workers.channels.email import body as module
 from clarion_workers.channels.email.body import body
 from clarion_workers.channels.email.message import BuiltEmail
 from clarion_workers.channels.email.mime import MimeBuilder
-from clarion_workers.channels.email.session import stuffed
+from clarion_workers.channels.email.session import stuffed, wire_form
 
 from .conftest import email
 
@@ -23,7 +23,7 @@ TEXT = st.lists(st.sampled_from(PIECES), max_size=30).map("".join)
 
 def encoded(text: str) -> tuple[str, bytes]:
     """How a text alone is encoded, and as what."""
-    head, _, data = body(text, "").data.partition(b"\r\n\r\n")
+    head, _, data = b"".join(body(text, "").pieces).partition(b"\r\n\r\n")
     return head.rpartition(b" ")[2].decode(), data
 
 
@@ -53,10 +53,12 @@ def test_base64_of_any_length_is_the_standard_librarys(octets: int) -> None:
 
 
 @given(TEXT, TEXT)
-def test_a_message_that_is_called_ready_needs_no_change_to_be_sent(text: str, html: str) -> None:
+def test_a_message_is_sent_as_if_all_of_it_had_been_looked_through(text: str, html: str) -> None:
     built = MimeBuilder("mail.example.com").build(email(text=text, html=html))
     assert isinstance(built, BuiltEmail)
-    assert built.wire_ready == (stuffed(built.content) == built.content)
+    assert built.crlf_only
+    assert built.dotless == (stuffed(built.content) == built.content)
+    assert wire_form(built) == stuffed(built.content)
 
 
 def test_a_dot_is_seen_whether_or_not_its_line_is_known_already(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -171,21 +171,29 @@ def stored_deliveries(
     rows: Sequence[tuple[bytes, bytes, bytes]], segments: Sequence[tuple[bytes, bytes]]
 ) -> list[StoredDelivery]:
     """Join ledger rows (delivery id, segment name, record) with the segments that hold their recipients."""
-    recipients = {bytes(name): decode_rows(blob) for name, blob in segments}
+    held = {name: _Segment(name, blob) for name, blob in segments}
     found = []
     for ref, name, record in rows:
-        offset, _, trigger_id = name.rpartition(b"/")[2].decode().split(":", 2)
-        delivery_id = ref.decode()
+        delivery_id, segment = ref.decode(), held[name]
         index = int(delivery_id.rpartition("-")[2]) % keys.PAGE
         found.append(
             StoredDelivery(
                 id=delivery_id,
-                trigger_id=trigger_id,
-                recipient=recipients[name][index - int(offset)].recipient(),
+                trigger_id=segment.trigger_id,
+                recipient=segment.recipients[index - segment.offset].recipient(),
                 record=parse_ledger(record.decode()),
             )
         )
     return found
+
+
+class _Segment:
+    """Recipients that are stored together, under a name that tells whose they are: `page/offset:count:trigger`."""
+
+    def __init__(self, name: bytes, blob: bytes) -> None:
+        offset, _, self.trigger_id = name.rpartition(b"/")[2].decode().split(":", 2)
+        self.offset = int(offset)
+        self.recipients = decode_rows(blob)
 
 
 def _trigger(trigger_id: str, account: list[bytes | None], head: Head, gate: str) -> Trigger:

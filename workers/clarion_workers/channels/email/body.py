@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import struct
 from binascii import b2a_base64, b2a_qp
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 # `=_` is never in quoted-printable or base64 (RFC 2045 §6.7), and a body that holds it is not left as it is: so the
 # boundary can't be met in a part, and needs no random part.
@@ -33,11 +33,10 @@ _ALTERNATIVE = (
 ).encode()
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(NamedTuple):
     """Content fields, an empty line and the part or parts, ended by CRLF. `dotless`: no line begins with a dot."""
 
-    data: bytes
+    pieces: tuple[bytes, ...]  # joined once, with the header fields
     dotless: bool
 
 
@@ -80,10 +79,11 @@ def body(text: str, html: str) -> Body:
     """The texts as one part, or as two alternatives. Line ends may be CR, LF or CRLF; either text may be empty."""
     if text and html:
         plain, rich = _part("plain", text), _part("html", html)
-        parts = (_ALTERNATIVE, plain.data, _DELIMITER, b"\r\n", rich.data, _DELIMITER, b"--\r\n")
-        return Body(b"".join(parts), plain.dotless and rich.dotless)
+        pieces = (_ALTERNATIVE, *plain.pieces, _DELIMITER, b"\r\n", *rich.pieces, _DELIMITER, b"--\r\n")
+        return Body(pieces, plain.dotless and rich.dotless)
     part = _part("html", html) if html else _part("plain", text)
-    return part if part.data.endswith(b"\r\n") else Body(part.data + b"\r\n", part.dotless)
+    written = part.pieces[-1]
+    return part if not written or written.endswith(b"\r\n") else Body((*part.pieces, b"\r\n"), part.dotless)
 
 
 def _part(subtype: str, text: str) -> Body:
@@ -98,7 +98,7 @@ def _part(subtype: str, text: str) -> Body:
     else:
         written = data.replace(b"\n", b"\r\n")
         dotless = _is_dotless(written)
-    return Body(_HEADS[subtype, encoding] + written, dotless)
+    return Body((_HEADS[subtype, encoding], written), dotless)
 
 
 def _encoding(text: str, data: bytes) -> str:

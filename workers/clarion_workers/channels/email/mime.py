@@ -55,8 +55,14 @@ class MimeBuilder:
             f"Message-ID: <{message.delivery_id}@{self._domain}>\r\nMIME-Version: 1.0\r\n"
         )
         content = body(message.text, message.html)
-        wire_ready = content.dotless and _is_wire_ready(head)
-        return BuiltEmail(sender.mail_from, to, not head.isascii(), head.encode() + content.data, wire_ready)
+        return BuiltEmail(
+            mail_from=sender.mail_from,
+            rcpt_to=to,
+            needs_smtputf8=not head.isascii(),
+            content=b"".join((head.encode(), *content.pieces)),
+            crlf_only=_is_crlf_only(head),
+            dotless=content.dotless,
+        )
 
     def _prepare(self, message: EmailMessage) -> _Sender | PermanentFailure:
         if len(self._senders) >= _SENDERS_KEPT:
@@ -84,6 +90,6 @@ def _date(second: int) -> str:
     return f"Date: {formatdate(second)[:-5]}+0000\r\n"  # RFC 5322 §3.3: -0000 would mean that the zone is unknown
 
 
-def _is_wire_ready(head: str) -> bool:
-    """What `BuiltEmail.wire_ready` says, of the header fields. They are made so; this looks, since all rests on it."""
-    return head.count("\n") == head.count("\r") == head.count("\r\n") and "\n." not in head
+def _is_crlf_only(head: str) -> bool:
+    """What `BuiltEmail.crlf_only` says, of the header fields. They are made so; this looks, since all rests on it."""
+    return head.count("\n") == head.count("\r") == head.count("\r\n")
