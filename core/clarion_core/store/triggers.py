@@ -6,6 +6,8 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from clarion_core.domain.campaign import CampaignState
 from clarion_core.domain.delivery import DeliveryRecord
 from clarion_core.domain.errors import RequestIdReused
@@ -32,9 +34,8 @@ class StoredTrigger:
     event_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredDelivery:
-    """A delivery: its id, its recipient, and its record in the ledger."""
+class StoredDelivery(msgspec.Struct, frozen=True, kw_only=True):
+    """A delivery: its id, its recipient, and its record in the ledger. A struct: one is made for every message."""
 
     id: str
     trigger_id: str
