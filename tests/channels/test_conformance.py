@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import replace
 
 import pytest
 import structlog
+from msgspec.structs import replace
 
 from clarion_core.domain.delivery import Reason
 from clarion_core.domain.outcome import Ambiguous, PermanentFailure, Sent, TransientFailure

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from clarion_core.domain.outcome import PermanentFailure
 from clarion_workers.channels.email.message import BuiltEmail
 from clarion_workers.channels.email.mime import MimeBuilder
-from clarion_workers.channels.email.session import stuffed
+from clarion_workers.channels.email.session import stuffed, wire_form
 
 from .conftest import email, shown_name
 
@@ -93,7 +93,8 @@ def check(name: str, subject: str, to: str, text: str, html: str, reply_to: str)
         assert not {to, reply_to} <= {"ada@example.com", "a.d+a@bücher.example", "ädä@example.com", ""}
         return
     check_envelope(made, to)
-    content = read_as_server(stuffed(made.content) + b".\r\n")
+    assert wire_form(made) == stuffed(made.content)
+    content = read_as_server(wire_form(made) + b".\r\n")
     assert content == made.content
     expected = [name for name in HEADERS if reply_to or name != b"Reply-To"]
     assert header_names(content) == expected + [b"Content-Transfer-Encoding"] * (not (text and html))

@@ -13,7 +13,9 @@ import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec import structs
 
 from clarion_core import logs, tasks
 from clarion_core.domain.campaign import Definition, RetryPolicy
@@ -242,7 +244,7 @@ class Run:
         expires_ms = self._claim.expires_ms[item.delivery.trigger_id]
         if not expires_ms:
             return item.message
-        return replace(item.message, deadline_s=time.monotonic() + (expires_ms - now_ms) / 1000)
+        return structs.replace(item.message, deadline_s=time.monotonic() + (expires_ms - now_ms) / 1000)
 
     @property
     def _policy(self) -> RetryPolicy:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+import markupsafe
 from jinja2 import StrictUndefined, Template
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from clarion_core.content import filters
-from clarion_core.content.compiler import Unfolding
+from clarion_core.content.generator import DirectGenerator
 
 # The names of an e-mail's templates, as in the contract.
 SUBJECT, HTML, TEXT = "email.subject", "email.html", "email.text"
@@ -17,6 +18,7 @@ SUBJECT, HTML, TEXT = "email.subject", "email.html", "email.text"
 # `lipsum` makes text of any length; `random` would make a repeated attempt say something else than the first.
 _REMOVED_GLOBALS = ("lipsum",)
 _REMOVED_FILTERS = ("random", "pprint")
+_METHODS = frozenset(dir(dict))
 
 
 class BareUndefined(StrictUndefined):
@@ -39,7 +41,12 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
     In `order.items` a key of the data wins over a method of the same name, and `none` prints as nothing.
     """
 
-    code_generator_class = Unfolding
+    code_generator_class = DirectGenerator
+
+    # What the generated code escapes plain text with, and all else. The first is the second's inner part, which does
+    # not wrap its result as `Markup`: an output is joined with others at once.
+    escape_text = staticmethod(getattr(markupsafe, "_escape_inner", markupsafe.escape))
+    escaped = staticmethod(markupsafe.escape)
 
     def __init__(self) -> None:
         super().__init__(
@@ -58,8 +65,11 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """What `obj.attribute` is in a template."""
-        if type(obj) is dict and attribute in obj:
-            return obj[attribute]
+        if type(obj) is dict:
+            if attribute in obj:
+                return obj[attribute]
+            if attribute not in _METHODS:
+                return self.undefined(obj=obj, name=attribute)
         return super().getattr(obj, attribute)
 
 
@@ -72,7 +82,8 @@ def environment() -> TemplateEnvironment:
 def compile_template(source: str, name: str) -> Template:
     """Compile one template under a name like `email.html`; a `TemplateSyntaxError` where it can't be."""
     env = environment()
-    return Template.from_code(env, env.compile(source, name, name), env.make_globals(None))
+    # The environment's own globals: a chain of maps, which Jinja would make of them, is slow to walk for each context.
+    return Template.from_code(env, env.compile(source, name, name), env.globals)
 
 
 def _escapes(name: str | None) -> bool:

@@ -28,13 +28,13 @@ Number = int | float | str | Decimal
 @pass_context
 def money(context: Context, value: Number, currency: str) -> str:
     """An amount in a currency (ISO 4217), with the currency's decimals: `{{ 12.5|money('EUR') }}`."""
-    return _money(value, currency, _locale(context))
+    return _money(value, currency, context.parent["recipient"]["locale"])
 
 
 @pass_context
 def number(context: Context, value: Number, decimals: int | None = None) -> str:
     """A number with the locale's separators and at most three decimals, or exactly `decimals` of them."""
-    return _number(value, decimals, _locale(context))
+    return _number(value, decimals, context.parent["recipient"]["locale"])
 
 
 @pass_context
@@ -43,19 +43,19 @@ def date(context: Context, value: datetime | str, style: str = "medium", timezon
 
     Without `timezone` it is the day at the value's own offset. Text must be RFC 3339.
     """
-    return _date_time(dates.format_date, _iso(value), style, timezone, _locale(context))
+    return _date_time(dates.format_date, _iso(value), style, timezone, context.parent["recipient"]["locale"])
 
 
 @pass_context
 def time_of_day(context: Context, value: datetime | str, style: str = "short", timezone: str = "") -> str:
     """The time of day; arguments as for `date`."""
-    return _date_time(dates.format_time, _iso(value), style, timezone, _locale(context))
+    return _date_time(dates.format_time, _iso(value), style, timezone, context.parent["recipient"]["locale"])
 
 
 @pass_context
 def date_time(context: Context, value: datetime | str, style: str = "medium", timezone: str = "") -> str:
     """Day and time; arguments as for `date`."""
-    return _date_time(dates.format_datetime, _iso(value), style, timezone, _locale(context))
+    return _date_time(dates.format_datetime, _iso(value), style, timezone, context.parent["recipient"]["locale"])
 
 
 FILTERS: Mapping[str, Callable[..., str]] = {
@@ -77,11 +77,6 @@ def known_locale(text: str) -> Locale:
         except (UnknownLocaleError, ValueError):
             continue
     return Locale.parse(FALLBACK)
-
-
-def _locale(context: Context) -> str:
-    locale: str = context.parent["recipient"]["locale"]
-    return locale
 
 
 def _iso(value: datetime | str) -> str:

@@ -77,4 +77,5 @@ def backoff_s(attempts: int, policy: RetryPolicy, drawn: float) -> float:
 
 def clip(detail: str) -> str:
     """At most 200 characters on one line, printable: what a provider says is not to be trusted."""
-    return "".join(c if c.isprintable() else " " for c in detail[:DETAIL_MAX])
+    clipped = detail[:DETAIL_MAX]
+    return clipped if clipped.isprintable() else "".join(c if c.isprintable() else " " for c in clipped)

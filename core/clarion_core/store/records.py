@@ -14,6 +14,8 @@ from clarion_core.domain.recipient import Recipient
 from clarion_core.domain.trigger import Refusal
 
 FINGERPRINT_VERSION = 1
+# A delivery that nothing has happened to, as nearly all are that a worker claims.
+_UNTOUCHED, _UNTOUCHED_RECORD = "Q|||||||||", DeliveryRecord()
 
 
 class RecipientRow(msgspec.Struct, array_like=True, gc=False, frozen=True):
@@ -91,6 +93,8 @@ def policy_code(definition: Definition) -> str:
 
 def parse_ledger(text: str) -> DeliveryRecord:
     """A ledger record, as the functions' `format` wrote it."""
+    if text == _UNTOUCHED:
+        return _UNTOUCHED_RECORD
     state, attempts, ambiguous, time, due, _batch, since, provider, reason, detail = text.split("|", 9)
     return DeliveryRecord(
         state=DeliveryState(state),

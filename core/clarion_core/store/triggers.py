@@ -6,6 +6,8 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import msgspec
+
 from clarion_core.domain.campaign import CampaignState
 from clarion_core.domain.delivery import DeliveryRecord
 from clarion_core.domain.errors import RequestIdReused
@@ -33,9 +35,8 @@ class StoredTrigger:
     event_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredDelivery:
-    """A delivery: its id, its recipient, and its record in the ledger."""
+class StoredDelivery(msgspec.Struct, frozen=True, kw_only=True):
+    """A delivery: its id, its recipient, and its record in the ledger. A struct: one is made for every message."""
 
     id: str
     trigger_id: str
@@ -202,21 +203,29 @@ def stored_deliveries(
     rows: Sequence[tuple[bytes, bytes, bytes]], segments: Sequence[tuple[bytes, bytes]]
 ) -> list[StoredDelivery]:
     """Join ledger rows (delivery id, segment name, record) with the segments that hold their recipients."""
-    recipients = {bytes(name): decode_rows(blob) for name, blob in segments}
+    held = {name: _Segment(name, blob) for name, blob in segments}
     found = []
     for ref, name, record in rows:
-        offset, _, trigger_id = name.rpartition(b"/")[2].decode().split(":", 2)
-        delivery_id = ref.decode()
+        delivery_id, segment = ref.decode(), held[name]
         index = int(delivery_id.rpartition("-")[2]) % keys.PAGE
         found.append(
             StoredDelivery(
                 id=delivery_id,
-                trigger_id=trigger_id,
-                recipient=recipients[name][index - int(offset)].recipient(),
+                trigger_id=segment.trigger_id,
+                recipient=segment.recipients[index - segment.offset].recipient(),
                 record=parse_ledger(record.decode()),
             )
         )
     return found
+
+
+class _Segment:
+    """Recipients that are stored together, under a name that tells whose they are: `page/offset:count:trigger`."""
+
+    def __init__(self, name: bytes, blob: bytes) -> None:
+        offset, _, self.trigger_id = name.rpartition(b"/")[2].decode().split(":", 2)
+        self.offset = int(offset)
+        self.recipients = decode_rows(blob)
 
 
 def _trigger(trigger_id: str, account: list[bytes | None], head: Head, gate: str) -> Trigger:

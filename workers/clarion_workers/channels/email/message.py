@@ -1,13 +1,16 @@
-"""What the e-mail channel takes, and what its builder makes of it."""
+"""What the e-mail channel takes, and what its builder makes of it.
+
+One of each is made for every message: structs, which take a quarter of a frozen dataclass' time to make.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+
+import msgspec
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EmailMessage:
+class EmailMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One rendered e-mail. `sender` and `reply_to` are RFC 5322 mailboxes, `to_address` is a bare address.
 
     `reply_to`, `html` and `text` may be empty: there is none. `date_s` is seconds since 1970; `deadline_s` is when
@@ -25,14 +28,16 @@ class EmailMessage:
     deadline_s: float = math.inf
 
 
-@dataclass(frozen=True, slots=True)
-class BuiltEmail:
+class BuiltEmail(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A message as bytes with CRLF line ends, not dot-stuffed, and its envelope.
 
-    The content is 7bit clean but for addresses in its headers, and only where `needs_smtputf8`.
+    The content is 7bit clean but for addresses in its headers, and only where `needs_smtputf8`. `crlf_only` and
+    `dotless`: it is known to hold no other line ends, and no line that begins with a dot. Who sends it looks else.
     """
 
     mail_from: str
     rcpt_to: str
     needs_smtputf8: bool
     content: bytes
+    crlf_only: bool = False
+    dotless: bool = False

@@ -6,7 +6,6 @@ The standard library's `EmailMessage` makes some hundred messages a second; it i
 from __future__ import annotations
 
 import re
-from binascii import b2a_base64, b2a_qp
 from dataclasses import dataclass
 from email.utils import formatdate
 from functools import lru_cache
@@ -14,31 +13,13 @@ from functools import lru_cache
 from clarion_core.domain.delivery import Reason
 from clarion_core.domain.outcome import PermanentFailure
 from clarion_workers.channels.email.address import AddressRefused, carried, parse_mailbox
+from clarion_workers.channels.email.body import body
 from clarion_workers.channels.email.headers import mailbox, unstructured
 from clarion_workers.channels.email.message import BuiltEmail, EmailMessage
 
-# `=_` is never in quoted-printable or base64 (RFC 2045 §6.7), and a body that holds it is not left as it is: so the
-# boundary can't be met in a part, and needs no random part.
-BOUNDARY = "=_clarion"
-_MARK = b"--=_"
-_DELIMITER = f"\r\n--{BOUNDARY}".encode()
-
-_LINE_MAX = 900  # octets that a line may have and stay as it is; RFC 5322 §2.1.1 forbids more than 998
-_ENCODED_LINE = 57  # octets that make a line of 76 characters of base64 (RFC 2045 §6.8)
-_SHOWN = bytes(range(0x20, 0x7F)) + b"\t\n"
 _SENDERS_KEPT = 1024
 _DELIVERY_ID = re.compile(r"[A-Za-z0-9._-]{1,200}")
 _DOMAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
-
-
-def _part_head(subtype: str, encoding: str) -> bytes:
-    return (f"Content-Type: text/{subtype}; charset=utf-8\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n").encode()
-
-
-_HEADS = {(s, e): _part_head(s, e) for s in ("plain", "html") for e in ("7bit", "quoted-printable", "base64")}
-_ALTERNATIVE = (
-    f'Content-Type: multipart/alternative; boundary="{BOUNDARY}"\r\n\r\n--{BOUNDARY}\r\n'  # text first: RFC 2046 §5.1.4
-).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +54,15 @@ class MimeBuilder:
             f"{sender.head}To: {to}\r\n{unstructured('Subject', message.subject)}{_date(int(message.date_s))}"
             f"Message-ID: <{message.delivery_id}@{self._domain}>\r\nMIME-Version: 1.0\r\n"
         )
-        content = head.encode() + _body(message.text, message.html)
-        return BuiltEmail(sender.mail_from, to, not head.isascii(), content)
+        content = body(message.text, message.html)
+        return BuiltEmail(
+            mail_from=sender.mail_from,
+            rcpt_to=to,
+            needs_smtputf8=not head.isascii(),
+            content=b"".join((head.encode(), *content.pieces)),
+            crlf_only=_is_crlf_only(head),
+            dotless=content.dotless,
+        )
 
     def _prepare(self, message: EmailMessage) -> _Sender | PermanentFailure:
         if len(self._senders) >= _SENDERS_KEPT:
@@ -102,38 +90,6 @@ def _date(second: int) -> str:
     return f"Date: {formatdate(second)[:-5]}+0000\r\n"  # RFC 5322 §3.3: -0000 would mean that the zone is unknown
 
 
-def _body(text: str, html: str) -> bytes:
-    """The content fields, the empty line and the part or parts, ended by CRLF."""
-    if text and html:
-        parts = (_ALTERNATIVE, _part("plain", text), _DELIMITER, b"\r\n", _part("html", html), _DELIMITER, b"--\r\n")
-        return b"".join(parts)
-    part = _part("html", html) if html else _part("plain", text)
-    return part if part.endswith(b"\r\n") else part + b"\r\n"
-
-
-def _part(subtype: str, text: str) -> bytes:
-    if "\r" in text:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
-    encoding = _encoding(text)
-    data = text.encode("utf-8", "replace")
-    if encoding == "quoted-printable":
-        data = b2a_qp(data)
-    elif encoding == "base64":
-        return _HEADS[subtype, encoding] + _base64(data.replace(b"\n", b"\r\n"))
-    return _HEADS[subtype, encoding] + data.replace(b"\n", b"\r\n")
-
-
-def _encoding(text: str) -> str:
-    if not text.isascii():
-        # A character beyond ASCII costs quoted-printable 6 octets or more, base64 a third of everything.
-        beyond = len(text.encode("utf-8", "replace")) - len(text)
-        return "base64" if beyond * 12 > len(text) else "quoted-printable"
-    data = text.encode("ascii")
-    if data.translate(None, _SHOWN) or _MARK in data or max(map(len, data.split(b"\n"))) > _LINE_MAX:
-        return "quoted-printable"
-    return "7bit"
-
-
-def _base64(data: bytes) -> bytes:
-    lines = [b2a_base64(data[at : at + _ENCODED_LINE], newline=False) for at in range(0, len(data), _ENCODED_LINE)]
-    return b"\r\n".join(lines)
+def _is_crlf_only(head: str) -> bool:
+    """What `BuiltEmail.crlf_only` says, of the header fields. They are made so; this looks, since all rests on it."""
+    return head.count("\n") == head.count("\r") == head.count("\r\n")

@@ -229,7 +229,7 @@ class Session:
             self.wire.write(command)
 
     def _hand_over(self, item: Item) -> None:
-        content = stuffed(item.built.content)
+        content = wire_form(item.built)
         if len(content) <= _ONE_WRITE:
             self._end_content(content)
             return
@@ -312,6 +312,13 @@ def unsupported(built: BuiltEmail, offers: Offers) -> PermanentFailure | None:
     else:
         return None
     return PermanentFailure(reason=Reason.PROVIDER_UNSUPPORTED, detail=detail)
+
+
+def wire_form(built: BuiltEmail) -> bytes:
+    """What `stuffed` makes of the content, without looking for what is known not to be there."""
+    if not built.crlf_only:
+        return stuffed(built.content)
+    return built.content if built.dotless else built.content.replace(b"\r\n.", b"\r\n..")
 
 
 def stuffed(content: bytes) -> bytes:

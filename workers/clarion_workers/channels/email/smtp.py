@@ -153,14 +153,14 @@ class EmailChannel:
         """Put the message first in line again, as if it had never left it."""
         assert isinstance(item, _Item)
         item.withdrawn = True
-        self._slow_until = asyncio.get_running_loop().time() + _SLOW_S
+        self._slow_until = time.monotonic() + _SLOW_S
         self._waiting.appendleft(_Item(item.call, item.index, item.message))
         self._staff()
 
     @property
     def is_slow(self) -> bool:
         """Whether a dot was answered late a moment ago."""
-        return asyncio.get_running_loop().time() < self._slow_until
+        return time.monotonic() < self._slow_until
 
     def idle(self, session: Session) -> None:
         """Keep the session for the next message."""
@@ -194,7 +194,7 @@ class EmailChannel:
         while self._waiting and self._idle:
             self._idle.pop().work()
         present = len(self._sessions) + len(self._opening)
-        if self._closed or (present and asyncio.get_running_loop().time() < self._grow_at):
+        if self._closed or (present and time.monotonic() < self._grow_at):
             return
         for _ in range(min(len(self._waiting) - len(self._opening), self._config.connections - present)):
             self._opening.add(asyncio.get_running_loop().create_task(self._open()))
@@ -228,7 +228,7 @@ class EmailChannel:
             self._log.warning("smtp_not_connected", host=config.host, port=config.port, reason=outcome.reason.value)
             self._troubled = True
         if self._sessions or self._opening:
-            self._grow_at = asyncio.get_running_loop().time() + _GROW_AGAIN_S
+            self._grow_at = time.monotonic() + _GROW_AGAIN_S
         else:
             self._fail_waiting(outcome)
 
