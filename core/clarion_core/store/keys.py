@@ -34,6 +34,13 @@ KINDS = {
     "revision": "r:",  # string a campaign's definition as of one revision, msgpack     60 days after last needed
     "dirty": "dirty",  # set    changes of campaigns that gates may not know            until they do
     "request": "rq:",  # hash   answer of a call with a request id                      24 hours
+    "accounts": "accounts",  # set  campaigns that are there, or have an account        for good: one a campaign
+    "worker": "wk:",  # hash    a worker's last sign of life                            WORKER_TTL_MS after it
+    "workers": "workers",  # zset   ids of workers by their last sign of life           entries: as their worker
+    "drain": "dr:",  # string   a worker was told to end                                until it has, 1 day
+    "paused": "paused",  # set  lanes that nobody takes from                            until resumed
+    "throttles": "throttles",  # hash   limits set at runtime, "rate burst"             until cleared
+    "recounts": "recounts",  # hash     triggers recounted: how many were right         for good
     "meta": "meta",  # hash     number of shards, format of the records                 for good
 }
 
@@ -49,6 +56,8 @@ LIMITS = {
     "LOOK_MS": 2_000,  # after a lease or due time passed, the sweep looks whether the batch went on
     "WAITING_LOOK_MS": 10_000,  # a batch that waits in its queue is looked at this often
     "PARKED_LOOK_MS": 10_000,
+    "LEASE_MAX_MS": 300_000,  # the longest lease a worker can be told
+    "WORKER_TTL_MS": 30_000,
     "CLOCKS_DIFFER_MS": 2_000,  # a worker's clock may be behind the store's by this much and find new work at once
 }
 

@@ -19,7 +19,7 @@ from redis.exceptions import ResponseError
 from clarion_core.store import keys
 from clarion_core.store.failures import translated
 
-_FILES = ("base", "changes", "accept", "batch", "trigger", "campaign", "sweep", "register")
+_FILES = ("base", "changes", "accept", "batch", "trigger", "campaign", "sweep", "workers", "register")
 _encode = msgspec.msgpack.Encoder().encode
 
 
