@@ -7,6 +7,7 @@ import sys
 import uvloop
 
 from clarion_core import collector, program
+from clarion_core.exposition import MetricsPortTaken
 from clarion_core.settings import WorkerSettings
 from clarion_core.store.promises import StoreMismatch
 from clarion_workers.app import PostRoom
@@ -19,6 +20,9 @@ def main() -> None:
         uvloop.run(_run(settings))
     except StoreMismatch as error:
         sys.stderr.write(f"clarion-worker: {error.message}\n")
+        raise SystemExit(2) from None
+    except MetricsPortTaken as error:
+        sys.stderr.write(f"clarion-worker: {error}\n")
         raise SystemExit(2) from None
 
 
