@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 
 import clarion_client
-from clarion.v1 import campaign_service_pb2, delivery_service_pb2, trigger_service_pb2
+from clarion.v1 import campaign_service_pb2, delivery_service_pb2, trigger_service_pb2, worker_service_pb2
 
 PUBLIC = {
     "REASONS", "Aborted", "AlreadyExists", "Clarion", "ClarionError", "DeadlineExceeded", "FailedPrecondition",
@@ -25,7 +25,7 @@ def test_the_package_exports_this_and_nothing_else() -> None:
 def test_the_client_has_one_method_for_every_rpc_and_no_other() -> None:
     rpcs = {
         method.name
-        for module in (campaign_service_pb2, trigger_service_pb2, delivery_service_pb2)
+        for module in (campaign_service_pb2, trigger_service_pb2, delivery_service_pb2, worker_service_pb2)
         for service in module.DESCRIPTOR.services_by_name.values()
         for method in service.methods
     }

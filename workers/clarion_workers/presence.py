@@ -58,14 +58,15 @@ class Presence:
         self._told_to_end, self._draining = told_to_end, draining
         self._start_ms = time.time_ns() // 1_000_000
         self._paused: frozenset[str] = frozenset()
+        self._is_known = False
 
     async def beat(self) -> None:
         """Give one sign of life and follow what is answered."""
-        self._follow(
-            await self._workers.heartbeat(
-                self._identity, self._load(), start_ms=self._start_ms, draining=self._draining.is_set()
-            )
+        commands = await self._workers.heartbeat(
+            self._identity, self._load(), start_ms=self._start_ms, draining=self._draining.is_set()
         )
+        self._is_known = True
+        self._follow(commands)
 
     async def keep(self) -> None:
         """Give signs of life until cancelled. A store that is away is said once."""
@@ -83,6 +84,8 @@ class Presence:
 
     async def leave(self) -> None:
         """Say goodbye. Where the store does not hear it, this worker is forgotten by itself."""
+        if not self._is_known:
+            return
         try:
             async with asyncio.timeout(FAREWELL_S):
                 await self._workers.farewell(self._identity.id)
