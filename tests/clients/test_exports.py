@@ -10,8 +10,8 @@ from clarion.v1 import campaign_service_pb2, delivery_service_pb2, trigger_servi
 PUBLIC = {
     "REASONS", "Aborted", "AlreadyExists", "Clarion", "ClarionError", "DeadlineExceeded", "FailedPrecondition",
     "Internal", "InvalidArgument", "JsonLike", "NotFound", "OutOfRange", "RecipientLike", "ResourceExhausted",
-    "RetryConfig", "Unavailable", "Violation", "campaign_name", "connect", "delivery_name", "short_name",
-    "trigger_name",
+    "RetryConfig", "Unavailable", "Violation", "campaign_name", "connect", "delivery_name", "lane_name",
+    "short_name", "trigger_name", "worker_name",
 }  # fmt: skip
 
 
@@ -39,5 +39,10 @@ def test_names_are_taken_in_full_and_in_short() -> None:
     assert clarion_client.trigger_name("welcome/t") == clarion_client.trigger_name(trigger) == trigger
     assert clarion_client.delivery_name("welcome/t/t-1") == clarion_client.delivery_name(delivery) == delivery
     assert clarion_client.trigger_name("welcome") == "welcome"
+    assert (
+        clarion_client.worker_name("mill-7-a") == clarion_client.worker_name("workers/mill-7-a") == "workers/mill-7-a"
+    )
+    assert clarion_client.lane_name("marketing") == clarion_client.lane_name("lanes/marketing") == "lanes/marketing"
+    assert clarion_client.short_name("lanes/marketing") == "marketing"
     assert clarion_client.short_name(delivery) == "welcome/t/t-1"
     assert clarion_client.short_name("anything else") == "anything else"
