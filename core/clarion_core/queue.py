@@ -79,7 +79,7 @@ class LaneWorker(Worker):
         # arq's own lock on a job: once ours is over, the job must be free for the worker that takes over.
         self.in_progress_timeout_s = lease_s
         self.lane = lane
-        self._paused = False
+        self.is_paused = False
         self._wake_key = key(shard, "wake", lane)
         self._blocking: Any = blocking
         self._ready = asyncio.Event()  # something may be there to start
@@ -93,7 +93,7 @@ class LaneWorker(Worker):
         away = False
         try:
             while self.allow_pick_jobs:
-                if self._paused:
+                if self.is_paused:
                     await self._wait(POLL_S)
                     continue
                 try:
@@ -116,7 +116,7 @@ class LaneWorker(Worker):
 
         It may go away after arq gave the slot back, too: what is kept is what nothing that runs accounts for.
         """
-        if self._paused:
+        if self.is_paused:
             return
         before, known, self._ended = self.job_counter, set(self.tasks), 0
         try:
@@ -130,12 +130,12 @@ class LaneWorker(Worker):
 
     def pause(self) -> None:
         """Start nothing new until resumed; what runs goes on. What is being started at this moment may still start."""
-        self._paused = True
+        self.is_paused = True
         self._free.clear()
 
     def resume(self) -> None:
         """Take work again."""
-        self._paused = False
+        self.is_paused = False
         self._ready.set()
 
     def drain(self) -> None:
@@ -146,7 +146,7 @@ class LaneWorker(Worker):
             self.main_task.cancel()  # it may be about to start one
 
     async def _wait(self, seconds: float) -> None:
-        if self.job_counter < self.max_jobs and self.allow_pick_jobs and not self._paused:
+        if self.job_counter < self.max_jobs and self.allow_pick_jobs and not self.is_paused:
             self._free.set()
         else:
             self._free.clear()
