@@ -158,12 +158,14 @@ async def test_a_paused_lane_keeps_what_is_accepted_and_goes_on_when_resumed(cla
 async def test_running_workers_leave_a_lane_alone_that_is_paused_later(clarion: Clarion) -> None:
     async with SmtpSink() as sink:
         await clarion.live_campaign()
+        await clarion.live_campaign("news", category="CATEGORY_MARKETING")
         await clarion.work(sink.port)
         assert (await clarion.finished((await clarion.trigger()).name)).counts.sent == 1
         with capture_logs() as lines:
             await clarion.workers.PauseLane(pb.PauseLaneRequest(name="lanes/transactional"))
             await until(lambda: said(lines, "lane_paused"))
             waiting = await clarion.trigger()
+            await clarion.finished((await clarion.trigger(campaign="campaigns/news")).name)
             assert (await lanes_of(clarion))["lanes/transactional"].batches_waiting == 1
             await clarion.workers.ResumeLane(pb.ResumeLaneRequest(name="lanes/transactional"))
             assert (await clarion.finished(waiting.name)).counts.sent == 1
