@@ -18,6 +18,8 @@ from clarion.v1.delivery_pb2 import Delivery
 from clarion.v1.delivery_service_pb2 import ListDeliveriesResponse
 from clarion.v1.trigger_pb2 import DeliveryCounts, Trigger
 from clarion.v1.trigger_service_pb2 import CreateTriggerResponse, DeliveryChange, WatchTriggerResponse
+from clarion.v1.worker_pb2 import Batch, Lane, Worker
+from clarion.v1.worker_service_pb2 import ListBatchesResponse, ListLanesResponse, ListWorkersResponse
 from clients.conftest import Ended
 from clients.node import install_packages, node_binary
 from clients.scripted_server import Failure, Script, grpc
@@ -178,12 +180,59 @@ async def test_the_shell_example_says_how_it_is_used(script: Script) -> None:
     assert (done.code, done.out, done.err) == (2, "", usage)
 
 
+WATCH = EXAMPLES / "shell/watch-workers.sh"
+
+
+def watched(script: Script, workers: list[Worker], lanes: list[Lane], stuck: int = 0) -> None:
+    """What the server answers from now on."""
+    script.replace("ListWorkers", ListWorkersResponse(workers=workers))
+    script.replace("ListLanes", ListLanesResponse(lanes=lanes))
+    script.replace("ListBatches", ListBatchesResponse(batches=[Batch(state=Batch.STATE_STUCK)] * stuck))
+
+
+async def test_the_watchdog_says_whether_all_is_well(script: Script, shell_path: str) -> None:
+    alive = Worker(name="workers/a", state=Worker.STATE_WORKING, rate_per_s=2.5)
+    silent = Worker(name="workers/b", state=Worker.STATE_SILENT, rate_per_s=99)
+    old = Lane(name="lanes/transactional", batches_due=3, batches_in_hand=1, oldest_due_age_s=61.5)
+    told = "transactional: 3 batches due, 1 in hand, the oldest for 61.5 s"
+    watched(script, [alive, silent], [Lane(name="lanes/marketing")])
+    lines = (await run(script, WATCH, PATH=shell_path)).splitlines()
+    assert lines[0] == "1 workers alive, 1 silent, 2.5 deliveries a second"
+    assert lines[1:] == ["marketing: 0 batches due, 0 in hand, the oldest for 0.0 s", "all is well"]
+
+    watched(script, [alive], [old])
+    too_old = await ended(script, WATCH, PATH=shell_path)
+    assert (too_old.code, too_old.err) == (1, "")
+    assert too_old.out.splitlines()[1:] == [told, "transactional: work is due since 61.5 s, more than 60"]
+    assert (await ended(script, WATCH, "62", PATH=shell_path)).code == 0
+
+    old.paused = True
+    watched(script, [alive], [old])
+    assert told + ", paused" in await run(script, WATCH, PATH=shell_path)
+
+    watched(script, [silent], [])
+    nobody = await ended(script, WATCH, PATH=shell_path)
+    assert (nobody.code, nobody.out.splitlines()[-1]) == (1, "no worker is alive")
+
+    watched(script, [alive], [], stuck=2)
+    stuck = await ended(script, WATCH, PATH=shell_path)
+    assert (stuck.code, stuck.out.splitlines()[-1]) == (1, "2 batches are stuck: clarion workers batches --stuck")
+
+
+async def test_the_watchdog_ends_with_the_exit_code_of_what_it_could_not_ask(script: Script, shell_path: str) -> None:
+    script.on("ListWorkers", Failure(code=grpc.StatusCode.INTERNAL, reason="INTERNAL", message="no"))
+    assert (await ended(script, WATCH, PATH=shell_path)).code == 70
+    usage = await ended(script, WATCH, "soon", PATH=shell_path)
+    assert (usage.code, usage.err) == (2, "usage: watch-workers.sh [SECONDS]\n")
+
+
 def test_the_lock_file_of_the_node_example_names_no_address() -> None:
     assert "http" not in (EXAMPLES / "node/package-lock.json").read_text()
 
 
-def test_the_shell_example_is_valid_for_a_plain_shell() -> None:
-    subprocess.run(["sh", "-n", SHELL], check=True)
+@pytest.mark.parametrize("example", [SHELL, WATCH], ids=lambda path: path.name)
+def test_the_shell_examples_are_valid_for_a_plain_shell(example: Path) -> None:
+    subprocess.run(["sh", "-n", example], check=True)
 
 
 def _packages(directory: str, names: list[str]) -> list[str]:
