@@ -183,40 +183,41 @@ async def test_the_shell_example_says_how_it_is_used(script: Script) -> None:
 WATCH = EXAMPLES / "shell/watch-workers.sh"
 
 
-def watched(script: Script, workers: list[Worker], lanes: list[Lane], stuck: int = 0) -> None:
-    """What the server answers from now on."""
-    script.replace("ListWorkers", ListWorkersResponse(workers=workers))
-    script.replace("ListLanes", ListLanesResponse(lanes=lanes))
-    script.replace("ListBatches", ListBatchesResponse(batches=[Batch(state=Batch.STATE_STUCK)] * stuck))
+ALIVE = Worker(name="workers/a", state=Worker.STATE_WORKING, rate_per_s=2.5)
+SILENT = Worker(name="workers/b", state=Worker.STATE_SILENT, rate_per_s=99)
+OLD = Lane(name="lanes/transactional", batches_due=3, batches_in_hand=1, oldest_due_age_s=61.5)
+OLD_PAUSED = Lane(name="lanes/transactional", batches_due=3, oldest_due_age_s=61.5, paused=True)
+TOLD = "transactional: 3 batches due, 1 in hand, the oldest for 61.5 s"
+TOLD_PAUSED = "transactional: 3 batches due, 0 in hand, the oldest for 61.5 s, paused"
 
 
-async def test_the_watchdog_says_whether_all_is_well(script: Script, shell_path: str) -> None:
-    alive = Worker(name="workers/a", state=Worker.STATE_WORKING, rate_per_s=2.5)
-    silent = Worker(name="workers/b", state=Worker.STATE_SILENT, rate_per_s=99)
-    old = Lane(name="lanes/transactional", batches_due=3, batches_in_hand=1, oldest_due_age_s=61.5)
-    told = "transactional: 3 batches due, 1 in hand, the oldest for 61.5 s"
-    watched(script, [alive, silent], [Lane(name="lanes/marketing")])
-    lines = (await run(script, WATCH, PATH=shell_path)).splitlines()
-    assert lines[0] == "1 workers alive, 1 silent, 2.5 deliveries a second"
-    assert lines[1:] == ["marketing: 0 batches due, 0 in hand, the oldest for 0.0 s", "all is well"]
-
-    watched(script, [alive], [old])
-    too_old = await ended(script, WATCH, PATH=shell_path)
-    assert (too_old.code, too_old.err) == (1, "")
-    assert too_old.out.splitlines()[1:] == [told, "transactional: work is due since 61.5 s, more than 60"]
-    assert (await ended(script, WATCH, "62", PATH=shell_path)).code == 0
-
-    old.paused = True
-    watched(script, [alive], [old])
-    assert told + ", paused" in await run(script, WATCH, PATH=shell_path)
-
-    watched(script, [silent], [])
-    nobody = await ended(script, WATCH, PATH=shell_path)
-    assert (nobody.code, nobody.out.splitlines()[-1]) == (1, "no worker is alive")
-
-    watched(script, [alive], [], stuck=2)
-    stuck = await ended(script, WATCH, PATH=shell_path)
-    assert (stuck.code, stuck.out.splitlines()[-1]) == (1, "2 batches are stuck: clarion workers batches --stuck")
+@pytest.mark.parametrize(
+    ("workers", "lanes", "stuck", "patience", "said", "code"),
+    [
+        ([ALIVE, SILENT], [], 0, "60", ["1 workers alive, 1 silent, 2.5 deliveries a second", "all is well"], 0),
+        ([ALIVE], [OLD], 0, "60", [TOLD, "transactional: work is due since 61.5 s, more than 60"], 1),
+        ([ALIVE], [OLD], 0, "62", [TOLD, "all is well"], 0),
+        ([ALIVE], [OLD_PAUSED], 0, "60", [TOLD_PAUSED, "all is well"], 0),
+        ([SILENT], [], 0, "60", ["0 workers alive, 1 silent, 0.0 deliveries a second", "no worker is alive"], 1),
+        ([ALIVE], [], 900, "60", ["900 batches are stuck: clarion workers batches --stuck"], 1),
+    ],
+    ids=["well", "too old", "patient", "paused", "nobody", "stuck"],
+)
+async def test_the_watchdog_says_whether_all_is_well(
+    script: Script,
+    shell_path: str,
+    workers: list[Worker],
+    lanes: list[Lane],
+    stuck: int,
+    patience: str,
+    said: list[str],
+    code: int,
+) -> None:
+    script.on("ListWorkers", ListWorkersResponse(workers=workers))
+    script.on("ListLanes", ListLanesResponse(lanes=lanes))
+    script.on("ListBatches", ListBatchesResponse(batches=[Batch(state=Batch.STATE_STUCK)] * stuck))
+    done = await ended(script, WATCH, patience, PATH=shell_path)
+    assert (done.code, done.out.splitlines()[-len(said) :], done.err) == (code, said, "")
 
 
 async def test_the_watchdog_ends_with_the_exit_code_of_what_it_could_not_ask(script: Script, shell_path: str) -> None:
