@@ -28,7 +28,7 @@ from clarion_client.errors import (
     Unavailable,
     Violation,
 )
-from clarion_client.names import campaign_name, delivery_name, short_name, trigger_name
+from clarion_client.names import campaign_name, delivery_name, lane_name, short_name, trigger_name, worker_name
 from clarion_client.retry import RetryConfig
 from clarion_client.values import JsonLike, RecipientLike
 
@@ -53,6 +53,8 @@ __all__ = [
     "campaign_name",
     "connect",
     "delivery_name",
+    "lane_name",
     "short_name",
     "trigger_name",
+    "worker_name",
 ]

@@ -1,10 +1,12 @@
 """Resource names, in full or in short: `campaigns/welcome` or `welcome`, `campaigns/welcome/triggers/01…` or
-`welcome/01…`, and so for deliveries. Names that fit neither form are passed on: the server says what is wrong.
+`welcome/01…`, and so for deliveries; `workers/mill-7-0a1b2c` or `mill-7-0a1b2c`, and so for lanes. Names that fit
+neither form are passed on: the server says what is wrong.
 """
 
 from __future__ import annotations
 
 _COLLECTIONS = ("campaigns", "triggers", "deliveries")
+_FLAT = ("workers", "lanes")
 
 
 def campaign_name(name: str) -> str:
@@ -22,9 +24,21 @@ def delivery_name(name: str) -> str:
     return _full(name, 3)
 
 
+def worker_name(name: str) -> str:
+    """`mill-7-0a1b2c` → `workers/mill-7-0a1b2c`."""
+    return name if "/" in name else f"workers/{name}"
+
+
+def lane_name(name: str) -> str:
+    """`marketing` → `lanes/marketing`."""
+    return name if "/" in name else f"lanes/{name}"
+
+
 def short_name(name: str) -> str:
     """The short form of a full name, without the collections."""
     parts = name.split("/")
+    if len(parts) == 2 and parts[0] in _FLAT:
+        return parts[1]
     return "/".join(parts[1::2]) if tuple(parts[::2]) == _COLLECTIONS[: len(parts[::2])] else name
 
 

@@ -78,6 +78,8 @@ class LaneWorker(Worker):
         )
         # arq's own lock on a job: once ours is over, the job must be free for the worker that takes over.
         self.in_progress_timeout_s = lease_s
+        self.lane = lane
+        self.is_paused = False
         self._wake_key = key(shard, "wake", lane)
         self._blocking: Any = blocking
         self._ready = asyncio.Event()  # something may be there to start
@@ -91,6 +93,9 @@ class LaneWorker(Worker):
         away = False
         try:
             while self.allow_pick_jobs:
+                if self.is_paused:
+                    await self._wait(POLL_S)
+                    continue
                 try:
                     await self._poll_iteration()
                     pause_s = await self._next_due_s()
@@ -111,6 +116,8 @@ class LaneWorker(Worker):
 
         It may go away after arq gave the slot back, too: what is kept is what nothing that runs accounts for.
         """
+        if self.is_paused:
+            return
         before, known, self._ended = self.job_counter, set(self.tasks), 0
         try:
             await super().start_jobs(job_ids)
@@ -121,6 +128,16 @@ class LaneWorker(Worker):
                 self.sem.release()
             raise
 
+    def pause(self) -> None:
+        """Start nothing new until resumed; what runs goes on. What is being started at this moment may still start."""
+        self.is_paused = True
+        self._free.clear()
+
+    def resume(self) -> None:
+        """Take work again."""
+        self.is_paused = False
+        self._ready.set()
+
     def drain(self) -> None:
         """Start nothing new; what runs goes on."""
         self.allow_pick_jobs = False
@@ -129,7 +146,7 @@ class LaneWorker(Worker):
             self.main_task.cancel()  # it may be about to start one
 
     async def _wait(self, seconds: float) -> None:
-        if self.job_counter < self.max_jobs and self.allow_pick_jobs:
+        if self.job_counter < self.max_jobs and self.allow_pick_jobs and not self.is_paused:
             self._free.set()
         else:
             self._free.clear()

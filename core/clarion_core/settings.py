@@ -40,6 +40,16 @@ def _text(allowed: str, description: str, **rules: Any) -> Any:
     return Field(description=description, json_schema_extra={"allowed": allowed}, **rules)
 
 
+_PORT = r"0*(\d{1,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5])"
+
+OFF = "off"
+_METRICS = _text(
+    "HOST:PORT, the port from 0 to 65535, or off",
+    "Where metrics are exposed over HTTP, for Prometheus; loopback unless told otherwise; port 0 takes a free one.",
+    pattern=rf"^$|^{OFF}$|^.+:{_PORT}$",
+)
+
+
 class CoreSettings(BaseSettings):
     """What every process of Clarion is told."""
 
@@ -100,9 +110,10 @@ class ServerSettings(CoreSettings):
         _text(
             "HOST:PORT, the port from 0 to 65535",
             "The address of the gRPC door; loopback unless told otherwise; port 0 takes a free one.",
-            pattern=r"^.+:0*(\d{1,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5])$",
+            pattern=rf"^.+:{_PORT}$",
         ),
     ] = "127.0.0.1:7171"
+    metrics: Annotated[str, _METRICS] = "127.0.0.1:9464"
     reflection: Annotated[bool, Field(description="Whether callers can ask for the contract (grpcurl does).")] = True
     max_calls: Annotated[
         int, Field(ge=1, le=100_000, description="Unary calls in hand at most; more are RESOURCE_EXHAUSTED.")
@@ -121,6 +132,7 @@ class ServerSettings(CoreSettings):
 class WorkerSettings(CoreSettings):
     """What clarion-worker is told."""
 
+    metrics: Annotated[str, _METRICS] = OFF
     lanes: Annotated[
         str,
         _text(

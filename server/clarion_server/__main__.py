@@ -8,6 +8,7 @@ import sys
 import uvloop
 
 from clarion_core import collector, program
+from clarion_core.exposition import MetricsPortTaken
 from clarion_core.settings import ServerSettings
 from clarion_core.store.promises import StoreMismatch
 
@@ -19,6 +20,9 @@ def main() -> None:
         uvloop.run(_run(settings))
     except StoreMismatch as error:
         sys.stderr.write(f"clarion-server: {error.message}\n")
+        raise SystemExit(2) from None
+    except MetricsPortTaken as error:
+        sys.stderr.write(f"clarion-server: {error}\n")
         raise SystemExit(2) from None
     except RuntimeError as error:
         if "Failed to bind" not in str(error):

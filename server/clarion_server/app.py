@@ -17,10 +17,13 @@ from clarion.v1 import (
     delivery_service_pb2_grpc,
     trigger_service_pb2,
     trigger_service_pb2_grpc,
+    worker_service_pb2,
+    worker_service_pb2_grpc,
 )
 from clarion_core import logs, tasks
 from clarion_core.content.renderer import Renderer
 from clarion_core.domain.campaign import LANES
+from clarion_core.exposition import Exposition
 from clarion_core.settings import ServerSettings, is_loopback
 from clarion_core.store import promises, waiting
 from clarion_core.store.accepting import AcceptStore
@@ -30,6 +33,8 @@ from clarion_core.store.dead_letters import DeadLetterStore
 from clarion_core.store.events import EventStore
 from clarion_core.store.store import Store
 from clarion_core.store.triggers import TriggerStore
+from clarion_core.store.upkeep import Upkeep
+from clarion_core.store.workers import WorkerStore
 from clarion_server.campaign_service import CampaignService
 from clarion_server.campaigning import Campaigns
 from clarion_server.catalogue import Catalogue
@@ -38,10 +43,12 @@ from clarion_server.dead_letters import DeadLetters
 from clarion_server.delivery_service import DeliveryService
 from clarion_server.edge import MAX_REQUEST, Edge
 from clarion_server.health import Readiness
+from clarion_server.metrics import ServerMetrics
 from clarion_server.repeats import Repeats
 from clarion_server.trigger_service import TriggerService
 from clarion_server.triggering import Triggers
 from clarion_server.watch import HEARTBEAT_S, Watches
+from clarion_server.worker_service import WorkerService
 
 SERVICES = tuple(
     module.DESCRIPTOR.services_by_name[name].full_name
@@ -49,6 +56,7 @@ SERVICES = tuple(
         (campaign_service_pb2, "CampaignService"),
         (trigger_service_pb2, "TriggerService"),
         (delivery_service_pb2, "DeliveryService"),
+        (worker_service_pb2, "WorkerService"),
     )
 )
 
@@ -71,14 +79,24 @@ class Server:
             for shard in range(settings.shards)
             for lane in LANES
         }
+        self._workers = WorkerStore(self._store, settings.shards, LANES)
+        metrics = ServerMetrics(
+            self._store,
+            self._workers,
+            Upkeep(self._store, worker="", retention_s=settings.retention_s),
+            self._edge.calls,
+            settings.shards,
+        )
+        self.exposition = Exposition(settings.metrics, metrics.read)
         self._tasks: list[asyncio.Task[None]] = []
         self._server: grpc.aio.Server | None = None
         self.port = 0
 
     async def start(self) -> None:
         """Answer, UNAVAILABLE at first, and take calls as soon as the store is there. `StoreMismatch` if it can't be
-        used.
+        used, `MetricsPortTaken` if metrics can't be exposed.
         """
+        await self.exposition.start()
         self._server = self._build()
         await self._readiness.start()
         self.port = self._server.add_insecure_port(self._settings.listen)
@@ -93,7 +111,8 @@ class Server:
                 listen=self._settings.listen,
                 meaning="whoever can reach this port is trusted with every workspace",
             )
-        log.info("serving", address=f"{host}:{self.port}")
+        exposed = {"metrics": self.exposition.address} if self.exposition.address else {}
+        log.info("serving", address=f"{host}:{self.port}", **exposed)
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT, then drain."""
@@ -125,6 +144,7 @@ class Server:
         self._watches.drain()
         if self._server is not None:
             await self._server.stop(self._settings.drain_s)
+        await self.exposition.stop()
         failed = [task.exception() for task in self._tasks if task.done() and not task.cancelled()]
         await tasks.end(self._tasks)
         await self._store.close()
@@ -160,6 +180,7 @@ class Server:
         delivery_service_pb2_grpc.add_DeliveryServiceServicer_to_server(
             DeliveryService(triggers, trigger_store, dead_letters, repeats, settings.message_id_domain), server
         )
+        worker_service_pb2_grpc.add_WorkerServiceServicer_to_server(WorkerService(self._workers), server)
         health_pb2_grpc.add_HealthServicer_to_server(self._readiness.servicer, server)
         if settings.reflection:
             reflection.enable_server_reflection((*SERVICES, "grpc.health.v1.Health", reflection.SERVICE_NAME), server)

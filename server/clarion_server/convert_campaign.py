@@ -130,10 +130,10 @@ def from_campaign(campaign: Campaign, counts: Counts | None = None) -> Proto:
     return proto
 
 
-def _from_throttle(throttle: Throttle) -> campaign_pb2.Throttle | None:
+def _from_throttle(throttle: Throttle) -> campaign_pb2.ThrottlePolicy | None:
     if not throttle.rate_per_s:
         return None
-    return campaign_pb2.Throttle(rate_per_s=throttle.rate_per_s, burst=throttle.burst)
+    return campaign_pb2.ThrottlePolicy(rate_per_s=throttle.rate_per_s, burst=throttle.burst)
 
 
 def fill_counts(proto: Message, counts: Counts) -> None:

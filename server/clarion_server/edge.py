@@ -28,6 +28,7 @@ from clarion_core.domain.errors import (
     StoreUnavailable,
 )
 from clarion_server import failures
+from clarion_server.calls import Calls
 
 WORKSPACE_HEADER = "x-clarion-workspace"
 DEFAULT_WORKSPACE = "default"
@@ -53,6 +54,7 @@ class Edge(grpc.aio.ServerInterceptor):
     """Wraps every handler of Clarion's services; refuses every call until it is `open`, and once it is `draining`."""
 
     def __init__(self, *, max_calls: int, max_watches: int) -> None:
+        self.calls = Calls()
         self._limits = {False: max_calls, True: max_watches}
         self._in_hand = {False: 0, True: 0}  # by whether the call streams
         self._wrapped: dict[str, Handler] = {}
@@ -90,7 +92,7 @@ class Edge(grpc.aio.ServerInterceptor):
 
     def _unary(self, method: str, read: Reader, call: Callable[[Any, Context], Awaitable[Any]]) -> Any:
         async def handle(data: bytes, context: Context) -> Any:
-            with _Call(method) as record:
+            with _Call(method, self.calls) as record:
                 try:
                     request = self._enter(data, read, context, streams=False)
                     try:
@@ -104,7 +106,7 @@ class Edge(grpc.aio.ServerInterceptor):
 
     def _stream(self, method: str, read: Reader, call: Callable[[Any, Context], AsyncIterator[Any]]) -> Any:
         async def handle(data: bytes, context: Context) -> AsyncIterator[Any]:
-            with _Call(method) as record:
+            with _Call(method, self.calls) as record:
                 try:
                     request = self._enter(data, read, context, streams=True)
                     try:
@@ -134,10 +136,10 @@ class Edge(grpc.aio.ServerInterceptor):
 
 
 class _Call:
-    """One call's line in the access log."""
+    """One call's line in the access log, and its place in the counts."""
 
-    def __init__(self, method: str) -> None:
-        self._method, self._code, self._reason = method, "OK", ""
+    def __init__(self, method: str, calls: Calls) -> None:
+        self._method, self._calls, self._code, self._reason = method, calls, "OK", ""
         self._started = time.perf_counter()
 
     def __enter__(self) -> _Call:
@@ -147,7 +149,9 @@ class _Call:
         if error is not None and not isinstance(error, grpc.aio.AbortError):
             self._code = "CANCELLED"  # the caller went away, or its deadline passed
         extra = {"reason": self._reason} if self._reason else {}
-        elapsed_ms = round(1000 * (time.perf_counter() - self._started), 2)
+        elapsed_s = time.perf_counter() - self._started
+        self._calls.note(self._method, self._code, elapsed_s)
+        elapsed_ms = round(1000 * elapsed_s, 2)
         log.info("call", method=self._method, code=self._code, ms=elapsed_ms, workspace=_workspace.get(""), **extra)
 
     def status_of(self, error: Exception) -> status_pb2.Status:

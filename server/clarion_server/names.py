@@ -18,3 +18,13 @@ def delivery_ids(name: str) -> tuple[str, str, str]:
     """`campaigns/{campaign}/triggers/{trigger}/deliveries/{delivery}` → campaign, trigger, delivery."""
     parts = name.split("/")
     return parts[1], parts[3], parts[5]
+
+
+def worker_id(name: str) -> str:
+    """`workers/{worker}` → worker."""
+    return name.split("/")[1]
+
+
+def lane_id(name: str) -> str:
+    """`lanes/{lane}` → lane."""
+    return name.split("/")[1]

@@ -31,6 +31,7 @@ class Program:
     ready: str | Callable[[], bool]
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     inherited_fds: Sequence[int] = ()
+    may_end: bool = False  # ended with exit code 0: somebody told it to, and it is not started again
     output: Output | None = None  # takes its lines, in the supervisor's place; what is said about it stays there
     start_s: float = 60.0  # not ready by then: it counts as dead
     drain_s: float = 40.0  # not ended this long after SIGTERM: it is killed
@@ -52,7 +53,7 @@ class Backoff:
 
 
 class Child:
-    """Starts a program, starts it again when it dies, and stops it."""
+    """Starts a program, starts it again when it dies, and stops it. See `Program.may_end`."""
 
     def __init__(self, program: Program, output: Output, backoff: Backoff) -> None:
         self.program = program
@@ -133,6 +134,9 @@ class Child:
         ready_since: float | None = clock()
         while True:
             code = await self._exit_code()
+            if code == 0 and self.program.may_end:
+                self._output(self.program.name, "ended as it was told to; it is not started again")
+                return
             pause = self._backoff.next_s(pause, 0 if ready_since is None else clock() - ready_since)
             self._output(self.program.name, f"{_how_it_ended(code)}; started again in {pause:g} s")
             await asyncio.sleep(pause)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from clarion_core.settings import ServerSettings, WorkerSettings, load
+from clarion_core.settings import OFF, ServerSettings, WorkerSettings, load
 from clarion_core.store.promises import FORMAT
 from clarion_stack.child import Output, Program
 from clarion_stack.directory import DirectoryLock
@@ -31,6 +31,7 @@ class LocalStack:
 
     home: Path
     listen: str
+    metrics: str  # where the server exposes them, or off
     redis_url: str = field(repr=False)  # somebody else's may hold a password
     redis: RedisServer | None
     shards: int
@@ -75,7 +76,13 @@ class LocalStack:
         environment = self.environment()
         server = Program(name="server", command=[script("clarion-server")], ready="serving", environment=environment)
         workers = [
-            Program(name=name, command=[script("clarion-worker")], ready="working", environment=environment)
+            Program(
+                name=name,
+                command=[script("clarion-worker")],
+                ready="working",
+                environment={**environment, "CLARION_METRICS": OFF},  # one port for all of them would be taken
+                may_end=True,  # by `clarion workers drain`
+            )
             for name in (["worker"] if self.workers == 1 else [f"worker-{at}" for at in range(1, self.workers + 1)])
         ]
         return [[*self._store(redis_log), *self._catcher()], [server], workers]
@@ -84,6 +91,7 @@ class LocalStack:
         """The environment of this process, and in it what every program of the stack is told."""
         told = {
             "CLARION_LISTEN": self.listen,
+            "CLARION_METRICS": self.metrics,
             "CLARION_REDIS_URL": self.redis_url,
             "CLARION_LOG_FORMAT": "json",
             # The lines by which programs say that they are ready are at info.
@@ -117,6 +125,7 @@ def for_use(directory: Path, workers: int) -> LocalStack:
     return LocalStack(
         home=directory.absolute(),
         listen=server.listen if port != "0" else f"{host}:{free_port()}",
+        metrics=_metrics(server),
         redis_url=redis.url if redis else server.redis_url,
         redis=redis,
         shards=server.shards,
@@ -134,6 +143,7 @@ def for_demo(directory: Path) -> LocalStack:
     return LocalStack(
         home=directory.absolute() / "demo",
         listen=f"{LOOPBACK}:{free_port()}",
+        metrics=OFF,
         redis_url=redis.url if redis else server.redis_url,
         redis=redis,
         shards=server.shards,
@@ -143,6 +153,23 @@ def for_demo(directory: Path) -> LocalStack:
         workers=1,
         taken=DEMO_ALREADY,
     )
+
+
+def _metrics(server: ServerSettings) -> str:
+    """Where the server exposes metrics: beside another stack, which has the usual port, at a free one."""
+    host, _, port = server.metrics.rpartition(":")
+    asked = "metrics" in server.model_fields_set
+    if not host or (port != "0" and (asked or _is_free(int(port)))):
+        return server.metrics or OFF
+    return f"{host}:{free_port()}"
+
+
+def _is_free(port: int) -> bool:
+    try:
+        socket.create_server((LOOPBACK, port)).close()
+    except OSError:
+        return False
+    return True
 
 
 def free_port() -> int:

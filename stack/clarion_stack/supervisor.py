@@ -14,9 +14,9 @@ from clarion_stack.child import Backoff, Child, Output, Program
 class Supervisor:
     """Programs in stages. A stage starts when the one before it is ready, its programs together.
 
-    As an async context manager: inside, everything runs and what dies is started again; on leaving, the stages drain
-    one after the other, the last one first. If a program does not come up, what was started is stopped again and
-    StackError raised.
+    As an async context manager: inside, everything runs and what dies is started again, but for a program that may end
+    and did; on leaving, the stages drain one after the other, the last one first. If a program does not come up, what
+    was started is stopped again and StackError raised.
     """
 
     def __init__(self, stages: Sequence[Sequence[Program]], output: Output, backoff: Backoff | None = None) -> None:

@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 from rich.console import Console
 
 from clarion_core.domain.errors import ClarionError
-from clarion_core.settings import CoreSettings, ServerSettings, load
+from clarion_core.settings import OFF, CoreSettings, ServerSettings, load
 from clarion_core.store.connection import connect
 from clarion_core.store.overview import in_flight
 from clarion_core.store.store import Store
@@ -82,6 +82,7 @@ def _announce(console: Console, stack: LocalStack, *, logs_explained: bool) -> N
         {
             "gRPC": stack.listen,
             "Store": f"{stack.redis_url} (its log: {stack.logs / 'redis.log'})" if stack.redis else "CLARION_REDIS_URL",
+            **({"Metrics": f"http://{stack.metrics}/metrics"} if stack.metrics != OFF else {}),
             "Mail": caught if stack.smtp_port else "goes where CLARION_SMTP_HOST says",
             **({"Logs": logs} if logs_explained else {}),
         },
@@ -97,7 +98,8 @@ def _announce(console: Console, stack: LocalStack, *, logs_explained: bool) -> N
 
 def show_places(console: Console, places: dict[str, str]) -> None:
     """Say that it is up, and where everything is."""
+    width = max(map(len, places))
     console.print("\n[bold green]Clarion is up.[/bold green] Ctrl-C drains it.")
     for what, where in places.items():
-        console.print(f"  [bold]{what:<5}[/bold]  {where}", soft_wrap=True)
+        console.print(f"  [bold]{what:<{width}}[/bold]  {where}", soft_wrap=True)
     console.print()

@@ -91,6 +91,7 @@ async def stand(
             "CLARION_REDIS_URL": redis.url,
             "CLARION_LOG_FORMAT": "json",
             "CLARION_LISTEN": "127.0.0.1:0",
+            "CLARION_METRICS": "off",
             "CLARION_SMTP_PORT": str(mail.said["port"]),
         }
         server = stack.enter_context(Child("server", program("server"), own, '"serving"', told))

@@ -13,12 +13,8 @@ from typing import Any, ClassVar
 import pytest
 import trustme
 
-from clarion_core.channel_config import SETTINGS_ALONE
-from clarion_core.store.breakers import Breakers
-from clarion_core.store.store import Store
 from clarion_workers.channels import Channel
 from clarion_workers.channels.email import EmailChannel, EmailMessage, SmtpConfig
-from clarion_workers.providers import Router
 from support.smtp_sink import Features, SmtpSink
 
 DATE_S = 1_795_507_200  # 2026-11-24T08:00:00Z
@@ -65,12 +61,10 @@ class EmailProvider:
 
     def __init__(self, sink: SmtpSink) -> None:
         self.sink = sink
-        self.channels: list[Channel[EmailMessage]] = []
+        self.channels: list[EmailChannel] = []
 
     def channel(self, **changes: Any) -> Channel[EmailMessage]:
-        return self.made(EmailChannel(config(self.sink.port, **changes)))
-
-    def made(self, channel: Channel[EmailMessage]) -> Channel[EmailMessage]:
+        channel = EmailChannel(config(self.sink.port, **changes))
         self.channels.append(channel)
         return channel
 
@@ -78,7 +72,9 @@ class EmailProvider:
         return self.channel(timeout_s=0.2)
 
     def unreachable(self) -> Channel[EmailMessage]:
-        return self.made(EmailChannel(config(closed_port())))
+        with_closed_port = EmailChannel(config(closed_port()))
+        self.channels.append(with_closed_port)
+        return with_closed_port
 
     def wrongly_known(self) -> Channel[EmailMessage]:
         return self.channel(username="clarion", password="wrong")
@@ -94,18 +90,6 @@ class EmailProvider:
 
     def received_texts(self) -> list[bytes]:
         return [message.content for message in self.sink.messages]
-
-
-class RoutedEmailProvider(EmailProvider):
-    """The same as the only provider of a router."""
-
-    def __init__(self, sink: SmtpSink, store: Store) -> None:
-        super().__init__(sink)
-        self._store = store
-
-    def made(self, channel: Channel[EmailMessage]) -> Channel[EmailMessage]:
-        breakers = Breakers(self._store, channel=f"email-{len(self.channels)}")
-        return super().made(Router(SETTINGS_ALONE, {"smtp": channel}, breakers))
 
 
 def shown_name(content: bytes) -> str:
@@ -162,13 +146,11 @@ async def open_channel() -> AsyncIterator[Callable[..., EmailChannel]]:
         await channel.close()
 
 
-@pytest.fixture(params=["email", "email over providers"])
-async def provider(
-    request: pytest.FixtureRequest, server_tls: ssl.SSLContext, store: Store
-) -> AsyncIterator[EmailProvider]:
+@pytest.fixture(params=["email"])
+async def provider(server_tls: ssl.SSLContext) -> AsyncIterator[EmailProvider]:
     features = Features(starttls=True, auth="PLAIN LOGIN", user="", password="right")
     async with SmtpSink(features, tls=server_tls) as running:
-        made = EmailProvider(running) if request.param == "email" else RoutedEmailProvider(running, store)
+        made = EmailProvider(running)
         yield made
         for channel in made.channels:
             await channel.close()

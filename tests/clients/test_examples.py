@@ -18,6 +18,8 @@ from clarion.v1.delivery_pb2 import Delivery
 from clarion.v1.delivery_service_pb2 import ListDeliveriesResponse
 from clarion.v1.trigger_pb2 import DeliveryCounts, Trigger
 from clarion.v1.trigger_service_pb2 import CreateTriggerResponse, DeliveryChange, WatchTriggerResponse
+from clarion.v1.worker_pb2 import Batch, Lane, Worker
+from clarion.v1.worker_service_pb2 import ListBatchesResponse, ListLanesResponse, ListWorkersResponse
 from clients.conftest import Ended
 from clients.scripted_server import Failure, Script, grpc
 from support.node import node_binary, npm_ci
@@ -179,12 +181,60 @@ async def test_the_shell_example_says_how_it_is_used(script: Script) -> None:
     assert (done.code, done.out, done.err) == (2, "", usage)
 
 
+WATCH = EXAMPLES / "shell/watch-workers.sh"
+
+
+ALIVE = Worker(name="workers/a", state=Worker.STATE_WORKING, rate_per_s=2.5)
+SILENT = Worker(name="workers/b", state=Worker.STATE_SILENT, rate_per_s=99)
+OLD = Lane(name="lanes/transactional", batches_due=3, batches_in_hand=1, oldest_due_age_s=61.5)
+OLD_PAUSED = Lane(name="lanes/transactional", batches_due=3, oldest_due_age_s=61.5, paused=True)
+TOLD = "transactional: 3 batches due, 1 in hand, the oldest for 61.5 s"
+TOLD_PAUSED = "transactional: 3 batches due, 0 in hand, the oldest for 61.5 s, paused"
+
+
+@pytest.mark.parametrize(
+    ("workers", "lanes", "stuck", "patience", "said", "code"),
+    [
+        ([ALIVE, SILENT], [], 0, "60", ["1 workers alive, 1 silent, 2.5 deliveries a second", "all is well"], 0),
+        ([ALIVE], [OLD], 0, "60", [TOLD, "transactional: work is due since 61.5 s, more than 60"], 1),
+        ([ALIVE], [OLD], 0, "62", [TOLD, "all is well"], 0),
+        ([ALIVE], [OLD_PAUSED], 0, "60", [TOLD_PAUSED, "all is well"], 0),
+        ([SILENT], [], 0, "60", ["0 workers alive, 1 silent, 0.0 deliveries a second", "no worker is alive"], 1),
+        ([ALIVE], [], 900, "60", ["900 batches are stuck: clarion workers batches --stuck"], 1),
+    ],
+    ids=["well", "too old", "patient", "paused", "nobody", "stuck"],
+)
+async def test_the_watchdog_says_whether_all_is_well(
+    script: Script,
+    shell_path: str,
+    workers: list[Worker],
+    lanes: list[Lane],
+    stuck: int,
+    patience: str,
+    said: list[str],
+    code: int,
+) -> None:
+    script.on("ListWorkers", ListWorkersResponse(workers=workers))
+    script.on("ListLanes", ListLanesResponse(lanes=lanes))
+    script.on("ListBatches", ListBatchesResponse(batches=[Batch(state=Batch.STATE_STUCK)] * stuck))
+    done = await ended(script, WATCH, patience, PATH=shell_path)
+    assert (done.code, done.out.splitlines()[-len(said) :], done.err) == (code, said, "")
+
+
+async def test_the_watchdog_ends_with_the_exit_code_of_what_it_could_not_ask(script: Script, shell_path: str) -> None:
+    script.on("ListWorkers", Failure(code=grpc.StatusCode.INTERNAL, reason="INTERNAL", message="no"))
+    assert (await ended(script, WATCH, PATH=shell_path)).code == 70
+    usage = await ended(script, WATCH, "soon", PATH=shell_path)
+    assert (usage.code, usage.err) == (2, "usage: watch-workers.sh [SECONDS]\n")
+
+
 def test_the_lock_file_of_the_node_example_names_no_address() -> None:
     assert "http" not in (EXAMPLES / "node/package-lock.json").read_text()
 
 
-def test_the_shell_example_is_valid_for_a_plain_shell() -> None:
-    subprocess.run(["sh", "-n", SHELL], check=True)
+@pytest.mark.parametrize("example", [SHELL, WATCH], ids=lambda path: path.name)
+def test_the_shell_examples_are_valid_for_a_plain_shell(example: Path) -> None:
+    subprocess.run(["sh", "-n", example], check=True)
 
 
 def _packages(directory: str, names: list[str]) -> list[str]:

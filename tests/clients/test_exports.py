@@ -5,13 +5,13 @@ from __future__ import annotations
 import inspect
 
 import clarion_client
-from clarion.v1 import campaign_service_pb2, delivery_service_pb2, trigger_service_pb2
+from clarion.v1 import campaign_service_pb2, delivery_service_pb2, trigger_service_pb2, worker_service_pb2
 
 PUBLIC = {
     "REASONS", "Aborted", "AlreadyExists", "Clarion", "ClarionError", "DeadlineExceeded", "FailedPrecondition",
     "Internal", "InvalidArgument", "JsonLike", "NotFound", "OutOfRange", "RecipientLike", "ResourceExhausted",
-    "RetryConfig", "Unavailable", "Violation", "campaign_name", "connect", "delivery_name", "short_name",
-    "trigger_name",
+    "RetryConfig", "Unavailable", "Violation", "campaign_name", "connect", "delivery_name", "lane_name",
+    "short_name", "trigger_name", "worker_name",
 }  # fmt: skip
 
 
@@ -25,7 +25,7 @@ def test_the_package_exports_this_and_nothing_else() -> None:
 def test_the_client_has_one_method_for_every_rpc_and_no_other() -> None:
     rpcs = {
         method.name
-        for module in (campaign_service_pb2, trigger_service_pb2, delivery_service_pb2)
+        for module in (campaign_service_pb2, trigger_service_pb2, delivery_service_pb2, worker_service_pb2)
         for service in module.DESCRIPTOR.services_by_name.values()
         for method in service.methods
     }
@@ -39,5 +39,10 @@ def test_names_are_taken_in_full_and_in_short() -> None:
     assert clarion_client.trigger_name("welcome/t") == clarion_client.trigger_name(trigger) == trigger
     assert clarion_client.delivery_name("welcome/t/t-1") == clarion_client.delivery_name(delivery) == delivery
     assert clarion_client.trigger_name("welcome") == "welcome"
+    assert (
+        clarion_client.worker_name("mill-7-a") == clarion_client.worker_name("workers/mill-7-a") == "workers/mill-7-a"
+    )
+    assert clarion_client.lane_name("marketing") == clarion_client.lane_name("lanes/marketing") == "lanes/marketing"
+    assert clarion_client.short_name("lanes/marketing") == "marketing"
     assert clarion_client.short_name(delivery) == "welcome/t/t-1"
     assert clarion_client.short_name("anything else") == "anything else"

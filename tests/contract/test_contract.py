@@ -26,11 +26,14 @@ from clarion.v1 import (
     error_reason_pb2,
     trigger_pb2,
     trigger_service_pb2,
+    worker_pb2,
+    worker_service_pb2,
 )
 from clarion_core.domain.campaign import AmbiguityPolicy, CampaignState, Category, FieldType, RetryPolicy
 from clarion_core.domain.delivery import DeliveryState, Reason
 from clarion_core.domain.trigger import MAX_RECIPIENTS, Counts, TriggerState
-from clarion_server import convert_campaign, convert_trigger
+from clarion_core.domain.worker import BatchState, WorkerState
+from clarion_server import convert_campaign, convert_trigger, convert_worker
 from clarion_server.paging import DEFAULT_SIZE, MAX_SIZE
 
 ROOT = Path(__file__).parents[2]
@@ -44,6 +47,8 @@ FILES = [
     error_reason_pb2,
     trigger_pb2,
     trigger_service_pb2,
+    worker_pb2,
+    worker_service_pb2,
 ]
 
 
@@ -154,7 +159,7 @@ def test_limits_are_the_same_in_the_contract_and_in_the_code() -> None:
 
 
 def test_every_call_that_changes_something_takes_a_request_id() -> None:
-    for module in (campaign_service_pb2, trigger_service_pb2):
+    for module in (campaign_service_pb2, trigger_service_pb2, worker_service_pb2):
         for service in module.DESCRIPTOR.services_by_name.values():
             for method in service.methods:
                 changes = not method.name.startswith(("Get", "List", "Watch", "Preview"))
@@ -163,7 +168,7 @@ def test_every_call_that_changes_something_takes_a_request_id() -> None:
 
 
 def test_every_request_and_answer_is_its_call_s_own() -> None:
-    for module in (campaign_service_pb2, trigger_service_pb2, delivery_service_pb2):
+    for module in (campaign_service_pb2, trigger_service_pb2, delivery_service_pb2, worker_service_pb2):
         for service in module.DESCRIPTOR.services_by_name.values():
             for method in service.methods:
                 assert method.input_type.name == f"{method.name}Request"
@@ -213,6 +218,8 @@ TABLES: dict[str, Table] = {
         delivery_pb2.Delivery.State.DESCRIPTOR,
         UNUSED,
     ),
+    "worker states": (convert_worker.WORKER_STATES, WorkerState, worker_pb2.Worker.State.DESCRIPTOR, UNUSED),
+    "batch states": (convert_worker.BATCH_STATES, BatchState, worker_pb2.Batch.State.DESCRIPTOR, UNUSED),
     "reasons": (convert_trigger.REASONS, Reason, delivery_pb2.Delivery.Reason.DESCRIPTOR, set()),
 }
 

@@ -25,6 +25,8 @@ SERVER, WORKER = "clarion_server", "clarion_workers"
         (SERVER, "listen", "nowhere"),
         (SERVER, "redis_url", "http://127.0.0.1"),
         (SERVER, "drain_s", "soon"),
+        (SERVER, "metrics", "nowhere"),
+        (WORKER, "metrics", "127.0.0.1:65536"),
         (WORKER, "lease_s", "0"),
         (WORKER, "smtp_port", "70000"),
         (WORKER, "shards", "none"),
@@ -112,6 +114,16 @@ async def test_a_port_in_use_ends_the_server_with_one_line(journey: Journey) -> 
     assert await second.ended() == 2
     assert len(second.lines) == 1
     assert f"CLARION_LISTEN {address_of(first)}" in second.lines[0]
+
+
+@pytest.mark.parametrize("program", [SERVER, WORKER])
+async def test_a_port_for_metrics_in_use_ends_the_process_with_one_line(journey: Journey, program: str) -> None:
+    first = await journey.server(metrics="127.0.0.1:0")
+    address = first.logs("serving")[0]["metrics"]
+    second = await journey.program(program, listen="127.0.0.1:0", metrics=address)
+    assert await second.ended() == 2
+    assert len(second.lines) == 1
+    assert f"CLARION_METRICS {address} can't be bound" in second.lines[0]
 
 
 @pytest.mark.parametrize("program", [SERVER, WORKER])

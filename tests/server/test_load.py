@@ -176,7 +176,7 @@ async def test_while_the_store_is_away_calls_are_unavailable_and_then_all_is_wel
 
 async def test_a_server_that_starts_before_its_store_is_alive_and_not_ready(own_redis: RedisServer) -> None:
     own_redis.stop()
-    server = Server(ServerSettings(redis_url=own_redis.url, listen="127.0.0.1:0", drain_s=1.0))
+    server = Server(ServerSettings(redis_url=own_redis.url, listen="127.0.0.1:0", metrics="off", drain_s=1.0))
     starting = asyncio.create_task(server.start())
     while not server.port:  # noqa: ASYNC110 - a turn of the loop, and the port is known after a few
         await asyncio.sleep(0)

@@ -15,6 +15,6 @@ def redis_binary() -> Path | None:
 
 @pytest.fixture
 def environment() -> dict[str, str]:
-    """A user's, who has set nothing; the port is a free one."""
+    """A user's, who has set nothing; the ports are free ones."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("CLARION_")}
-    return {**kept, "CLARION_LISTEN": "127.0.0.1:0"}
+    return {**kept, "CLARION_LISTEN": "127.0.0.1:0", "CLARION_METRICS": "127.0.0.1:0"}

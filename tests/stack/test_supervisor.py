@@ -69,6 +69,20 @@ async def test_a_killed_program_is_running_again_under_a_new_pid() -> None:
     assert ("worker", "killed by SIGKILL; started again in 0.01 s") in written.lines
 
 
+async def test_a_program_that_may_end_is_left_alone_when_it_ended_well_and_only_then() -> None:
+    written = Written()
+    told = replace(program("worker", SAYS_IT_IS_UP + "sys.exit(0)"), may_end=True)
+    fickle = replace(program("fickle", SAYS_IT_IS_UP + "sys.exit(3)"), may_end=True)
+    async with Supervisor([[told, fickle]], written, Backoff(first_s=0.001, longest_s=0.001)) as supervisor:
+        await written.until("not started again")
+        await written.until("started again in", times=5)
+        assert supervisor.pid("worker") is None
+    assert set(written.of("started again in")) == {"fickle"}
+    assert [line for name, line in written.lines if name == "worker" and '"up"' not in line] == [
+        "ended as it was told to; it is not started again"
+    ]
+
+
 @pytest.mark.parametrize(
     ("last_s", "healthy_for_s", "next_s"), [(0, 0, 1), (1, 5, 2), (16, 59, 30), (30, 0, 30), (30, 60, 1)]
 )

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,8 +20,10 @@ pytestmark = [pytest.mark.journey, pytest.mark.timeout(120)]
 
 
 @contextmanager
-def up(directory: Path, environment: dict[str, str]) -> Iterator[tuple[subprocess.Popen[str], Iterator[str]]]:
-    command = [str(PROGRAMS / "clarion-stack"), "up", "--directory", str(directory)]
+def up(
+    directory: Path, environment: dict[str, str], *options: str
+) -> Iterator[tuple[subprocess.Popen[str], Iterator[str]]]:
+    command = [str(PROGRAMS / "clarion-stack"), "up", "--directory", str(directory), *options]
     stack = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert stack.stdout is not None
     try:
@@ -27,6 +32,12 @@ def up(directory: Path, environment: dict[str, str]) -> Iterator[tuple[subproces
         stack.kill()
         stack.wait()
         stack.stdout.close()
+
+
+def clarion(*arguments: str, environment: dict[str, str]) -> str:
+    """What the command line says."""
+    command = [str(PROGRAMS / "clarion"), *arguments]
+    return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
 
 
 def next_line(lines: Iterator[str], pattern: str) -> re.Match[str]:
@@ -51,6 +62,59 @@ def test_the_stack_restarts_a_killed_worker_and_drains_on_ctrl_c(tmp_path: Path,
         rest = interrupted(stack, lines)
     assert re.search(r"worker .*drained.*server .*drained.*Drained; every delivery", rest, re.DOTALL), rest
     assert not (tmp_path / "redis" / "redis.sock").exists()
+
+
+def test_a_drained_worker_stays_away_and_the_others_go_on(tmp_path: Path, environment: dict[str, str]) -> None:
+    with up(tmp_path, environment | {"CLARION_LOG_LEVEL": "info"}, "--workers", "2") as (stack, lines):
+        name = next_line(lines, r"working worker=(\S+)")[1]
+        next_line(lines, r"Clarion is up")
+        address = next_line(lines, r"gRPC +(\S+)")[1]
+        asked = environment | {"CLARION_SERVER": address}
+        drained = clarion("workers", "drain", name, environment=asked)
+        assert drained == f"{name} drains, and ends then\n"
+        next_line(lines, r"^worker-\d .*ended as it was told to; it is not started again")
+        (left,) = json.loads(clarion("workers", "--output", "json", environment=asked))
+        assert left["name"] != f"workers/{name}"
+        rest = interrupted(stack, lines)
+    assert "started again" not in rest
+    assert "Drained; every delivery" in rest
+
+
+def test_metrics_are_where_it_says_and_a_stack_beside_takes_another_port(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        wanted = {"CLARION_METRICS": f"127.0.0.1:{taken}"}
+        with up(tmp_path / "unlucky", environment | wanted) as (stack, lines):
+            assert f"CLARION_METRICS 127.0.0.1:{taken} can't be bound" in "".join(lines)
+            assert stack.wait() == 1
+    usual = {name: value for name, value in environment.items() if name != "CLARION_METRICS"}
+    with up(tmp_path / "one", usual) as (first, words):
+        found = [exposed_at(words)]
+        with up(tmp_path / "two", usual) as (second, others):
+            found.append(exposed_at(others))
+            assert found[0] != found[1]
+            for url in found:
+                with urllib.request.urlopen(url) as answer:
+                    assert 'clarion_workers{state="working"} 1.0' in answer.read().decode()
+            interrupted(second, others)
+        interrupted(first, words)
+    with up(tmp_path / "off", environment | {"CLARION_METRICS": "off"}) as (stack, lines):
+        assert "Metrics" not in next_block(lines)
+        interrupted(stack, lines)
+
+
+def exposed_at(lines: Iterator[str]) -> str:
+    """The address that it says once it is up."""
+    (url,) = re.findall(r"Metrics +(http://127\.0\.0\.1:\d+/metrics)", next_block(lines))
+    return str(url)
+
+
+def next_block(lines: Iterator[str]) -> str:
+    """Where everything is."""
+    next_line(lines, r"Clarion is up")
+    return "".join(iter(lambda: next(lines), "\n"))
 
 
 def test_the_next_commands_work_and_nothing_hides_the_places(tmp_path: Path, environment: dict[str, str]) -> None:

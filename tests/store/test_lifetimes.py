@@ -16,6 +16,7 @@ CAMPAIGN = {
     "{control}:r:default/welcome:1": FOR_GOOD,
     "{control}:rq:default:request-1": DAY_S,
     "{0}:g:default/welcome": FOR_GOOD,
+    "{0}:accounts": FOR_GOOD,
 }
 SHARD = {
     "{0}:n:default/welcome": FOR_GOOD,

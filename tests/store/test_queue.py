@@ -194,6 +194,50 @@ async def test_a_draining_worker_starts_nothing_and_lets_its_jobs_end(store: Sto
     assert worker.jobs_complete == len(runs.jobs)
 
 
+async def test_a_paused_worker_starts_nothing_and_lets_its_jobs_end(store: Store, redis_server: RedisServer) -> None:
+    records, runs, free = Records(store), Runs(), Runs()
+    await records.campaign()
+    runs.go_on.clear()
+    async with lane(redis_server.url, runs) as worker:
+        await records.trigger()
+        await runs.wait_for(lambda runs: runs.running == 1)
+        worker.pause()
+        runs.go_on.set()
+        await asyncio.gather(*worker.tasks.values())
+        for _ in range(2):
+            await records.trigger()
+        async with lane(redis_server.url, free, jobs=1):  # a round of the queue and more
+            await free.wait_for(lambda runs: len(runs.jobs) == 2)
+        assert len(runs.jobs) == 1
+        await records.trigger()
+        await worker.start_jobs([b"{0}:whatever:1"])  # one that was found before the pause
+        assert worker.job_counter == 0
+        worker.resume()
+        await runs.wait_for(lambda runs: len(runs.jobs) == 2)
+
+
+async def test_a_paused_worker_can_be_drained(store: Store, redis_server: RedisServer) -> None:
+    runs = Runs()
+    async with lane(redis_server.url, runs) as worker:
+        worker.pause()
+        worker.drain()
+    assert runs.jobs == []
+
+
+async def test_a_worker_resumed_takes_what_is_there_without_a_token(
+    store: Store, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "POLL_S", 3600.0)
+    records, runs = Records(store), Runs()
+    await records.campaign()
+    async with lane(redis_server.url, runs) as worker:
+        worker.pause()
+        await records.trigger()
+        await store.command("DEL", key(0, "wake", LANE))
+        worker.resume()
+        await runs.wait_for(lambda runs: len(runs.jobs) == 1)
+
+
 async def test_a_job_is_free_again_once_its_lease_is_over(store: Store, redis_server: RedisServer) -> None:
     runs = Runs()
     async with lane(redis_server.url, runs, lease_s=LEASE_MS / 1000) as worker:

@@ -15,6 +15,7 @@ from clarion.v1 import (
     trigger_pb2,
     trigger_service_pb2,
     trigger_service_pb2_grpc,
+    worker_service_pb2_grpc,
 )
 from clarion_core.settings import ServerSettings, WorkerSettings
 from clarion_server.app import Server
@@ -36,6 +37,7 @@ class Clarion:
         channel = await self.channel(self.server)
         self.campaigns = campaign_service_pb2_grpc.CampaignServiceStub(channel)
         self.triggers = trigger_service_pb2_grpc.TriggerServiceStub(channel)
+        self.workers = worker_service_pb2_grpc.WorkerServiceStub(channel)
         self.deliveries = delivery_service_pb2_grpc.DeliveryServiceStub(channel)
         return self
 
@@ -49,7 +51,7 @@ class Clarion:
 
     async def serve(self, *, heartbeat_s: float = HEARTBEAT_S, **settings: Any) -> Server:
         """One more server on the same store."""
-        values = {"redis_url": self.redis_url, "listen": "127.0.0.1:0", "drain_s": 5.0} | settings
+        values = {"redis_url": self.redis_url, "listen": "127.0.0.1:0", "metrics": "off", "drain_s": 5.0} | settings
         server = Server(ServerSettings(**values), heartbeat_s=heartbeat_s)
         await server.start()
         self._stack.push_async_callback(server.stop)

@@ -204,7 +204,8 @@ class Processes:
 
     async def program(self, module: str, **settings: object) -> Process:
         """`python -m module`, on our Redis unless told otherwise; not waited for."""
-        values = {"redis_url": self.redis.url, **settings}
+        # The usual port for metrics is one for the whole machine.
+        values = {"redis_url": self.redis.url, "metrics": "off", **settings}
         environment = {f"CLARION_{name.upper()}": str(value) for name, value in values.items()}
         return await self._start("-m", module, **environment)
 

@@ -151,3 +151,10 @@ async def _all_is_free(windows: Windows, size: int) -> None:
     assert batches.held == size
     done.set()
     await asyncio.gather(*tasks)
+
+
+async def test_each_lane_tells_what_is_taken_of_its_window() -> None:
+    lanes = Windows.of_lanes(64, ("transactional", "marketing"))
+    async with lanes["transactional"].share(20), lanes["marketing"].share(5):
+        assert {lane: windows.in_use for lane, windows in lanes.items()} == {"transactional": 20, "marketing": 5}
+    assert {windows.in_use for windows in lanes.values()} == {0}

@@ -8,6 +8,7 @@ import uvloop
 
 from clarion_core import collector, program
 from clarion_core.channel_file import ChannelsInvalid
+from clarion_core.exposition import MetricsPortTaken
 from clarion_core.settings import WorkerSettings
 from clarion_core.store.promises import StoreMismatch
 from clarion_workers.app import PostRoom
@@ -26,6 +27,9 @@ def main() -> None:
         raise SystemExit(2) from None
     except ChannelsInvalid as error:
         sys.stderr.write("".join(f"{line}\n" for line in error.lines))
+        raise SystemExit(2) from None
+    except MetricsPortTaken as error:
+        sys.stderr.write(f"clarion-worker: {error}\n")
         raise SystemExit(2) from None
 
 

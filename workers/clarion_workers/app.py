@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 import signal
-import socket
 
 from clarion_core import logs, tasks
 from clarion_core.content.renderer import Renderer
+from clarion_core.domain.worker import Load
+from clarion_core.exposition import Exposition
 from clarion_core.queue import LaneWorker
 from clarion_core.settings import WorkerSettings
 from clarion_core.store import promises, waiting
-from clarion_core.store.batches import BatchStore
 from clarion_core.store.campaigns import CampaignStore
 from clarion_core.store.connection import connect, connect_blocking
 from clarion_core.store.store import Store
 from clarion_core.store.upkeep import Upkeep
+from clarion_core.store.workers import WorkerStore
 from clarion_workers.deliver import Deliverer
 from clarion_workers.leases import Leases
 from clarion_workers.messages import Composer
+from clarion_workers.metrics import WorkerMetrics
+from clarion_workers.presence import Presence, identity_of_this_process
 from clarion_workers.providers import email_router
 from clarion_workers.revisions import Revisions
 from clarion_workers.run import Post
 from clarion_workers.sweep import Sweeper
+from clarion_workers.tally import CountedBatches, Tally
 from clarion_workers.windows import Windows
 
 log = logs.get(__name__)
@@ -35,15 +38,22 @@ class PostRoom:
 
     def __init__(self, settings: WorkerSettings) -> None:
         self._settings = settings
-        self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+        identity = identity_of_this_process(settings.served)
+        self.name = identity.id
         self._redis, self._blocking = connect(settings.redis_url), connect_blocking(settings.redis_url)
         self._store = Store(self._redis)
         self._draining = asyncio.Event()
+        self._told_to_end = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         campaigns = CampaignStore(self._store, settings.shards, settings.retention_s)
         self._router = email_router(settings, self._store)
-        batches = BatchStore(
-            self._store, worker=self.name, lease_ms=round(1000 * settings.lease_s), retention_s=settings.retention_s
+        self._tally = Tally()
+        batches = CountedBatches(
+            self._store,
+            tally=self._tally,
+            worker=self.name,
+            lease_ms=round(1000 * settings.lease_s),
+            retention_s=settings.retention_s,
         )
         self._leases = Leases(batches, settings.shards, settings.lease_s)
         self._sweeper = Sweeper(
@@ -54,7 +64,7 @@ class PostRoom:
             every_s=settings.sweep_s,
         )
         composer = Composer(Revisions(campaigns), Renderer())
-        windows = Windows.of_lanes(settings.window, settings.served)
+        windows = self._windows = Windows.of_lanes(settings.window, settings.served)
         self._lanes = [
             LaneWorker(
                 self._redis,
@@ -77,20 +87,34 @@ class PostRoom:
             for lane in settings.served
             for shard in range(settings.shards)
         ]
+        self._presence = Presence(
+            WorkerStore(self._store, settings.shards, settings.served),
+            identity,
+            load=self._load,
+            lanes=self._lanes,
+            told_to_end=self._told_to_end,
+            draining=self._draining,
+        )
+        metrics = WorkerMetrics(identity, self._tally, self._leases, windows, self._sweeper)
+        self.exposition = Exposition(settings.metrics, metrics.read)
 
     async def start(self) -> None:
-        """Wait for the store, then take work. `StoreMismatch` if the store can't be used."""
+        """Wait for the store, then take work. `StoreMismatch` if the store can't be used, `MetricsPortTaken` if metrics
+        can't be exposed.
+        """
         os.nice(self._settings.niceness)
+        await self.exposition.start()
         await self._greet_store()
+        keepers = (self._presence.keep(), self._leases.keep(), self._sweeper.run())
         self._tasks = [
-            asyncio.create_task(coroutine)
-            for coroutine in (self._leases.keep(), self._sweeper.run(), *(lane.async_run() for lane in self._lanes))
+            asyncio.create_task(coroutine) for coroutine in (*keepers, *(lane.async_run() for lane in self._lanes))
         ]
-        log.info("working", worker=self.name, lanes=self._settings.served, shards=self._settings.shards)
+        exposed = {"metrics": self.exposition.address} if self.exposition.address else {}
+        log.info("working", worker=self.name, lanes=self._settings.served, shards=self._settings.shards, **exposed)
 
     async def run(self) -> None:
-        """Work until SIGTERM or SIGINT, then drain."""
-        stop = asyncio.Event()
+        """Work until SIGTERM, SIGINT or DrainWorker, then drain."""
+        stop = self._told_to_end
         loop = asyncio.get_running_loop()
         for signum in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(signum, stop.set)
@@ -111,6 +135,8 @@ class PostRoom:
         failed = [task.exception() for task in self._tasks if task.done() and not task.cancelled()]
         await self._drain()
         await tasks.end(self._tasks)
+        await self._presence.leave()
+        await self.exposition.stop()
         await self._router.close()
         await self._store.close()
         await self._blocking.aclose()
@@ -128,7 +154,15 @@ class PostRoom:
     async def _meet_store(self) -> promises.Promises:
         found = await promises.check(self._store, self._settings.shards)
         await self._store.load()
+        await self._presence.beat()  # so that it is seen, and knows which lanes are paused, before it takes anything
         return found
+
+    def _load(self) -> Load:
+        return Load(
+            deliveries=sum(windows.in_use for windows in self._windows.values()),
+            batches=self._leases.held,
+            rate_per_s=self._tally.rate_per_s(),
+        )
 
     async def _drain(self) -> None:
         """Start nothing new, finish the windows in flight, hand the rest back; cut off what takes too long."""

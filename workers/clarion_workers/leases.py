@@ -40,6 +40,11 @@ class Leases:
         self._batches, self._shards, self._lease_s = batches, shards, lease_s
         self._held: dict[BatchRef, Lease] = {}
 
+    @property
+    def held(self) -> int:
+        """How many batches are in hand."""
+        return len(self._held)
+
     @asynccontextmanager
     async def hold(self, ref: BatchRef, claimed_at: float) -> AsyncIterator[Lease]:
         """Keep a batch that was claimed by a request made at `claimed_at` (monotonic seconds)."""

@@ -30,6 +30,7 @@ class Sweeper:
     ) -> None:
         self._batches, self._campaigns, self._upkeep = batches, campaigns, upkeep
         self._shards, self._every_s = shards, every_s
+        self.recounted = self.differences = 0  # triggers, since this process started
 
     async def run(self) -> None:
         """Sweep until cancelled; what goes wrong is logged and tried again at the next turn."""
@@ -73,12 +74,19 @@ class Sweeper:
             continue
 
     async def _recount(self, shard: int) -> None:
+        right = wrong = 0
         for trigger in await self._upkeep.next_triggers(shard):
             kept, counted = await self._upkeep.recount(shard, trigger)
             if kept is None or counted is None:
                 continue
-            if kept != counted or kept.balance:
+            if kept == counted and not kept.balance:
+                right += 1
+            else:
+                wrong += 1
                 log.error("accounting_broken", trigger=trigger, kept=_shown(kept), counted=_shown(counted))
+        self.recounted += right + wrong
+        self.differences += wrong
+        await self._upkeep.note_recounts(right, wrong)
 
 
 def _shown(counts: Counts) -> str:

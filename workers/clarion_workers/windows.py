@@ -15,7 +15,7 @@ class Windows:
     """
 
     def __init__(self, size: int) -> None:
-        self._free = size
+        self._size = self._free = size
         self._most = self._enough = max(1, size // 2)
         self._all = _Room(size)
         self._all.lanes.append(self)
@@ -35,6 +35,11 @@ class Windows:
             windows._all, windows._enough = room, floor
             room.lanes.append(windows)
         return made
+
+    @property
+    def in_use(self) -> int:
+        """How many deliveries this lane's batches have shares for now."""
+        return self._size - self._free
 
     @asynccontextmanager
     async def share(self, wanted: int) -> AsyncIterator[int]:

@@ -45,6 +45,22 @@ DeliveryArgument = Annotated[
         help="`welcome/01…/01…-1` as lists and watches show it, or the full name.",
     ),
 ]
+WorkerArgument = Annotated[
+    str,
+    typer.Argument(metavar="WORKER", parser=_of_form(name_forms.WORKER), help="As `clarion workers` shows it."),
+]
+LaneArgument = Annotated[
+    str,
+    typer.Argument(metavar="LANE", parser=_of_form(name_forms.LANE), help="As `clarion workers lanes` shows it."),
+]
+ThrottleArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME",
+        parser=_of_form(name_forms.THROTTLE),
+        help="`campaigns/welcome`, `channels/email` or `providers/main`.",
+    ),
+]
 LimitOption = Annotated[int, typer.Option(min=0, metavar="N", help="At most so many; 0: all.")]
 UserIdOption = Annotated[str, typer.Option(metavar="ID", help="The recipient's user id; the address unless given.")]
 LocaleOption = Annotated[

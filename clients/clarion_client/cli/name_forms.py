@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from clarion_client.names import campaign_name, delivery_name, trigger_name
+from clarion_client.names import campaign_name, delivery_name, lane_name, trigger_name, worker_name
 
 _CAMPAIGN, _TRIGGER = "[a-z][a-z0-9-]{2,62}", "[a-z0-9]{20,40}"
 _CAMPAIGN_LIKE, _TRIGGER_LIKE = "order-confirmation", "00j4k9x2m7q1c8v5b3n6"
@@ -44,6 +44,21 @@ DELIVERY = NameForm(
     delivery_name,
     f"{TRIGGER.pattern}/deliveries/{_TRIGGER}-[0-9]{{1,6}}",
     f"a delivery's name is CAMPAIGN/TRIGGER/DELIVERY, like {_CAMPAIGN_LIKE}/{_TRIGGER_LIKE}/{_TRIGGER_LIKE}-17",
+)
+WORKER = NameForm(
+    worker_name,
+    "workers/[A-Za-z0-9][A-Za-z0-9._-]{0,127}",
+    "a worker's name is what `clarion workers` shows, like mill-4711-0a1b2c",
+)
+LANE = NameForm(
+    lane_name,
+    "lanes/[a-z][a-z0-9-]{0,62}",
+    "a lane's name is what `clarion workers lanes` shows, like marketing",
+)
+THROTTLE = NameForm(
+    lambda name: name,
+    f"{CAMPAIGN.pattern}|channels/email|providers/[a-z][a-z0-9-]{{0,62}}",
+    f"a throttle is for campaigns/{_CAMPAIGN_LIKE}, channels/email or providers/NAME",
 )
 CONTEXT_NAME = NameForm(
     lambda name: name,

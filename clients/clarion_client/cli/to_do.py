@@ -22,6 +22,9 @@ _BY_REASON: Mapping[str, str] = {
     "OVERLOADED": "try again in a moment",
     "STORE_FULL": "make room in the store, or wait until finished triggers run out",
     "STORE_UNAVAILABLE": "see whether the server's Redis runs, then repeat the command",
+    "WORKER_NOT_FOUND": "`clarion workers` shows those that are there",
+    "LANE_NOT_FOUND": "`clarion workers lanes` shows the lanes",
+    "THROTTLE_NOT_FOUND": "nothing: the configured limit holds; `clarion workers throttle list` shows what is set",
     "DRAINING": "repeat the command when the server is back",
 }
 

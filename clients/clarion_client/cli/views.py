@@ -23,6 +23,12 @@ REFUSALS_SHOWN = 20
 COUNTS = ("in_flight", "sent", "failed", "suppressed", "expired", "cancelled", "ambiguous")
 _COLOURS = {
     "LIVE": "green",
+    "WORKING": "green",
+    "CLAIMED": "cyan",
+    "DRAINING": "yellow",
+    "PARKED": "yellow",
+    "SILENT": "red",
+    "STUCK": "red",
     "RUNNING": "cyan",
     "COMPLETED": "green",
     "SENT": "green",

@@ -4,7 +4,7 @@
     ├── Invalid                 the request can't be right           (InvalidRequest, TemplateInvalid,
     │                           ContextInvalid, RecipientsRefused, PageTokenInvalid)
     ├── NotFound                the name means nothing               (CampaignNotFound, TriggerNotFound,
-    │                           DeliveryNotFound)
+    │                           DeliveryNotFound, WorkerNotFound, LaneNotFound, ThrottleNotFound)
     ├── AlreadyExists           the id is taken                      (CampaignExists, RequestIdReused)
     ├── WrongState              the state forbids it                 (CampaignState, TriggerState)
     ├── Conflict                somebody else changed it             (EtagMismatch, ConcurrentChange)
@@ -120,6 +120,27 @@ class DeliveryNotFound(NotFound):
 
     reason = "DELIVERY_NOT_FOUND"
     kind = "delivery"
+
+
+class WorkerNotFound(NotFound):
+    """No worker of this name: it ended, or gave no sign of life for half a minute."""
+
+    reason = "WORKER_NOT_FOUND"
+    kind = "worker"
+
+
+class LaneNotFound(NotFound):
+    """No lane of this name."""
+
+    reason = "LANE_NOT_FOUND"
+    kind = "lane"
+
+
+class ThrottleNotFound(NotFound):
+    """Nothing was set for this name."""
+
+    reason = "THROTTLE_NOT_FOUND"
+    kind = "throttle"
 
 
 class AlreadyExists(ClarionError):

@@ -29,7 +29,6 @@ KINDS = {
     "dead": "dl:",  # zset      triggers of a campaign with dead letters, by time        entries: as their trigger
     "discarded": "dd:",  # hash  dead letters discarded: time and reason                 as its payload
     "serial": "serial",  # string  counts batches made for what waited                   for good: one a shard
-    "throttles": "throttles",  # hash  limits an operator set, by what they limit       until cleared
     "throttle": "th:",  # hash  permits taken of a limit, and the line for them          an hour after the last
     "queue": "q:",  # zset      arq's queue of a lane, by due time                      entries: as their batch
     "wake": "w:",  # list       wake tokens of a lane, at most WAKE_MAX                 until taken
@@ -45,6 +44,13 @@ KINDS = {
     "dirty": "dirty",  # set    changes of campaigns that gates may not know            until they do
     "breaker": "br:",  # string a provider's breaker and health, msgpack                a day after the last report
     "request": "rq:",  # hash   answer of a call with a request id                      24 hours
+    "accounts": "accounts",  # set  campaigns that are there, or have an account        for good: one a campaign
+    "worker": "wk:",  # hash    a worker's last sign of life                            WORKER_TTL_MS after it
+    "workers": "workers",  # zset   ids of workers by their last sign of life           entries: as their worker
+    "drain": "dr:",  # string   a worker was told to end                                until it has, 1 day
+    "paused": "paused",  # set  lanes that nobody takes from                            until resumed
+    "throttles": "throttles",  # hash   limits set at runtime, "rate burst"             until cleared
+    "recounts": "recounts",  # hash     triggers recounted: how many were right         for good
     "meta": "meta",  # hash     number of shards, format of the records                 for good
 }
 
@@ -62,6 +68,8 @@ LIMITS = {
     "WAITING_LOOK_MS": 10_000,  # a batch that waits in its queue is looked at this often
     "PARKED_LOOK_MS": 10_000,
     "THROTTLE_TTL_MS": 3_600_000,
+    "LEASE_MAX_MS": 300_000,  # the longest lease a worker can be told
+    "WORKER_TTL_MS": 30_000,
     "CLOCKS_DIFFER_MS": 2_000,  # a worker's clock may be behind the store's by this much and find new work at once
 }
 

@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+from clarion_core.domain.trigger import Counts
 from clarion_core.store import keys
+from clarion_core.store.campaigns import COUNT_FIELDS, counts_of
 from clarion_core.store.store import Store
 
 SCAN_AT_ONCE = 1_000
+ACCOUNTS_AT_ONCE = 500
+
+
+async def accounts(store: Store, shards: int) -> dict[str, Counts]:
+    """The account of every campaign that ever accepted a trigger, by workspace/id; removed ones too."""
+    found: dict[str, Counts] = {}
+    for shard in range(shards):
+        names = sorted(await store.command("SMEMBERS", keys.key(shard, "accounts")))
+        for at in range(0, len(names), ACCOUNTS_AT_ONCE):
+            some = [name.decode() for name in names[at : at + ACCOUNTS_AT_ONCE]]
+            rows = await store.commands([("HMGET", keys.key(shard, "counts", each), *COUNT_FIELDS) for each in some])
+            for campaign, row in zip(some, rows, strict=True):
+                found[campaign] = found.get(campaign, Counts()) + counts_of(row)
+    return {campaign: counts for campaign, counts in found.items() if counts != Counts()}
 
 
 async def in_flight(store: Store, shards: int) -> int:

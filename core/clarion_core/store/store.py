@@ -30,6 +30,7 @@ _FILES = (
     "campaign",
     "sweep",
     "breaker",
+    "workers",
     "register",
 )
 _encode = msgspec.msgpack.Encoder().encode

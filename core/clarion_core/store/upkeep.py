@@ -78,6 +78,17 @@ class Upkeep:
         after = await self._account(shard, trigger)
         return (kept, counted) if after == before else (None, None)
 
+    async def note_recounts(self, right: int, wrong: int) -> None:
+        """Add to how many triggers were recounted, and how many of them differed."""
+        name = keys.key(keys.CONTROL, "recounts")
+        noted = [("HINCRBY", name, field, by) for field, by in (("right", right), ("wrong", wrong)) if by]
+        await self._store.commands(noted)
+
+    async def recounts(self) -> tuple[int, int]:
+        """How many recounts found what was kept, and how many did not, of all workers since ever."""
+        right, wrong = await self._store.command("HMGET", keys.key(keys.CONTROL, "recounts"), "right", "wrong")
+        return int(right or 0), int(wrong or 0)
+
     async def counted(self, shard: int, trigger: str, place: Placement) -> Counts:
         """What the ledger says of a trigger's deliveries."""
         total = [0] * 9

@@ -62,6 +62,7 @@ local function campaign_delete(_, args)
   redis.call('PEXPIRE', name, REVISION_TTL_MS)
   redis.call('PEXPIRE', key(CONTROL, 'revision', r.campaign .. ':' .. r.revision), REVISION_TTL_MS)
   redis.call('ZREM', key(CONTROL, 'campaigns', r.workspace), r.id)
+  redis.call('HDEL', key(CONTROL, 'throttles'), 'campaign:' .. r.campaign)
   redis.call('SADD', key(CONTROL, 'dirty'), r.campaign .. ' ' .. r.version)
   remember(request, r.fingerprint, '')
   return {'OK'}
@@ -92,6 +93,8 @@ local function gate(_, args)
   else
     redis.call('HSET', name, 'thr', r.throttle)
   end
+  local gone = r.kept_ms > 0 and redis.call('EXISTS', key(r.shard, 'counts', r.campaign)) == 0
+  redis.call(gone and 'SREM' or 'SADD', key(r.shard, 'accounts'), r.campaign)
   if r.kept_ms > 0 then
     redis.call('PEXPIRE', name, r.kept_ms)
   else

@@ -27,7 +27,7 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x63larion/v1/campaign.proto\x12\nclarion.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb9\t\n\x08\x43\x61mpaign\x12\x38\n\x04name\x18\x01 \x01(\tB*\xbaH\'r%2#^$|^campaigns/[a-z][a-z0-9-]{2,62}$\x12\x1e\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x1d\n\x0b\x64\x65scription\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\x12\x39\n\x08\x63\x61tegory\x18\x04 \x01(\x0e\x32\x1d.clarion.v1.Campaign.CategoryB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12H\n\x10\x61mbiguity_policy\x18\x05 \x01(\x0e\x32$.clarion.v1.Campaign.AmbiguityPolicyB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x34\n\x07\x63ontext\x18\x06 \x03(\x0b\x32\x18.clarion.v1.ContextFieldB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01\x12/\n\x08\x63ontents\x18\x07 \x03(\x0b\x32\x13.clarion.v1.ContentB\x08\xbaH\x05\x92\x01\x02\x10\x08\x12-\n\x0cretry_policy\x18\x08 \x01(\x0b\x32\x17.clarion.v1.RetryPolicy\x12$\n\x0etime_to_live_s\x18\t \x01(\x05\x42\x0c\xbaH\t\x1a\x07\x18\x80\xe7\x84\x0f(\x00\x12&\n\x08throttle\x18\n \x01(\x0b\x32\x14.clarion.v1.Throttle\x12)\n\x05state\x18\x14 \x01(\x0e\x32\x1a.clarion.v1.Campaign.State\x12\x10\n\x08revision\x18\x15 \x01(\x03\x12\x15\n\x04\x65tag\x18\x16 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12/\n\x0b\x63reate_time\x18\x17 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x18 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x06\x63ounts\x18\x19 \x01(\x0b\x32\x1b.clarion.v1.Campaign.Counts\x1a\x96\x01\n\x06\x43ounts\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x03\x12\x11\n\tin_flight\x18\x02 \x01(\x03\x12\x0c\n\x04sent\x18\x03 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x04 \x01(\x03\x12\x12\n\nsuppressed\x18\x05 \x01(\x03\x12\x0f\n\x07\x65xpired\x18\x06 \x01(\x03\x12\x11\n\tcancelled\x18\x07 \x01(\x03\x12\x11\n\tambiguous\x18\x08 \x01(\x03\"d\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bSTATE_DRAFT\x10\x01\x12\x0e\n\nSTATE_LIVE\x10\x02\x12\x10\n\x0cSTATE_PAUSED\x10\x03\x12\x11\n\rSTATE_STOPPED\x10\x04\"m\n\x08\x43\x61tegory\x12\x18\n\x14\x43\x41TEGORY_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43\x41TEGORY_TRANSACTIONAL\x10\x01\x12\x16\n\x12\x43\x41TEGORY_MARKETING\x10\x02\x12\x13\n\x0f\x43\x41TEGORY_URGENT\x10\x03\"z\n\x0f\x41mbiguityPolicy\x12 \n\x1c\x41MBIGUITY_POLICY_UNSPECIFIED\x10\x00\x12\"\n\x1e\x41MBIGUITY_POLICY_AT_LEAST_ONCE\x10\x01\x12!\n\x1d\x41MBIGUITY_POLICY_AT_MOST_ONCE\x10\x02\"\xdb\x02\n\x0c\x43ontextField\x12\x31\n\x04name\x18\x01 \x01(\tB#\xbaH r\x1e\x32\x1c^[A-Za-z][A-Za-z0-9_]{0,63}$\x12\x37\n\x04type\x18\x02 \x01(\x0e\x32\x1d.clarion.v1.ContextField.TypeB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x10\n\x08required\x18\x03 \x01(\x08\x12\'\n\x07\x64\x65\x66\x61ult\x18\x04 \x01(\x0b\x32\x16.google.protobuf.Value\x12\x1d\n\x0b\x64\x65scription\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\"\x84\x01\n\x04Type\x12\x14\n\x10TYPE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bTYPE_STRING\x10\x01\x12\x0f\n\x0bTYPE_NUMBER\x10\x02\x12\x10\n\x0cTYPE_BOOLEAN\x10\x03\x12\x12\n\x0eTYPE_DATE_TIME\x10\x04\x12\r\n\tTYPE_LIST\x10\x05\x12\x0f\n\x0bTYPE_OBJECT\x10\x06\"C\n\x07\x43ontent\x12)\n\x05\x65mail\x18\x01 \x01(\x0b\x32\x18.clarion.v1.EmailContentH\x00\x42\r\n\x04kind\x12\x05\xbaH\x02\x08\x01\"\x93\x01\n\x0c\x45mailContent\x12\x18\n\x04\x66rom\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x03\x18\xc0\x02\x12\x1a\n\x08reply_to\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xc0\x02\x12\x1b\n\x07subject\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xd0\x0f\x12\x17\n\x04html\x18\x04 \x01(\tB\t\xbaH\x06r\x04(\x80\x80 \x12\x17\n\x04text\x18\x05 \x01(\tB\t\xbaH\x06r\x04(\x80\x80 \"U\n\x08Throttle\x12-\n\nrate_per_s\x18\x01 \x01(\x01\x42\x19\xbaH\x16\x12\x14\x19\x00\x00\x00\x00\x80\x84.A)\x00\x00\x00\x00\x00\x00\x00\x00@\x01\x12\x1a\n\x05\x62urst\x18\x02 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xc0\x84=(\x00\"\x9b\x01\n\x0bRetryPolicy\x12\x1f\n\x0cmax_attempts\x18\x01 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00\x12&\n\x11initial_backoff_s\x18\x02 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\x80\xa3\x05(\x00\x12\"\n\rmax_backoff_s\x18\x03 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\x80\xf5$(\x00\x12\x1f\n\tmax_age_s\x18\x04 \x01(\x05\x42\x0c\xbaH\t\x1a\x07\x18\x80\x9a\x9e\x01(\x00\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x63larion/v1/campaign.proto\x12\nclarion.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbf\t\n\x08\x43\x61mpaign\x12\x38\n\x04name\x18\x01 \x01(\tB*\xbaH\'r%2#^$|^campaigns/[a-z][a-z0-9-]{2,62}$\x12\x1e\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x1d\n\x0b\x64\x65scription\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\x12\x39\n\x08\x63\x61tegory\x18\x04 \x01(\x0e\x32\x1d.clarion.v1.Campaign.CategoryB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12H\n\x10\x61mbiguity_policy\x18\x05 \x01(\x0e\x32$.clarion.v1.Campaign.AmbiguityPolicyB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x34\n\x07\x63ontext\x18\x06 \x03(\x0b\x32\x18.clarion.v1.ContextFieldB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01\x12/\n\x08\x63ontents\x18\x07 \x03(\x0b\x32\x13.clarion.v1.ContentB\x08\xbaH\x05\x92\x01\x02\x10\x08\x12-\n\x0cretry_policy\x18\x08 \x01(\x0b\x32\x17.clarion.v1.RetryPolicy\x12$\n\x0etime_to_live_s\x18\t \x01(\x05\x42\x0c\xbaH\t\x1a\x07\x18\x80\xe7\x84\x0f(\x00\x12,\n\x08throttle\x18\n \x01(\x0b\x32\x1a.clarion.v1.ThrottlePolicy\x12)\n\x05state\x18\x14 \x01(\x0e\x32\x1a.clarion.v1.Campaign.State\x12\x10\n\x08revision\x18\x15 \x01(\x03\x12\x15\n\x04\x65tag\x18\x16 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12/\n\x0b\x63reate_time\x18\x17 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x18 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x06\x63ounts\x18\x19 \x01(\x0b\x32\x1b.clarion.v1.Campaign.Counts\x1a\x96\x01\n\x06\x43ounts\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x03\x12\x11\n\tin_flight\x18\x02 \x01(\x03\x12\x0c\n\x04sent\x18\x03 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x04 \x01(\x03\x12\x12\n\nsuppressed\x18\x05 \x01(\x03\x12\x0f\n\x07\x65xpired\x18\x06 \x01(\x03\x12\x11\n\tcancelled\x18\x07 \x01(\x03\x12\x11\n\tambiguous\x18\x08 \x01(\x03\"d\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bSTATE_DRAFT\x10\x01\x12\x0e\n\nSTATE_LIVE\x10\x02\x12\x10\n\x0cSTATE_PAUSED\x10\x03\x12\x11\n\rSTATE_STOPPED\x10\x04\"m\n\x08\x43\x61tegory\x12\x18\n\x14\x43\x41TEGORY_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43\x41TEGORY_TRANSACTIONAL\x10\x01\x12\x16\n\x12\x43\x41TEGORY_MARKETING\x10\x02\x12\x13\n\x0f\x43\x41TEGORY_URGENT\x10\x03\"z\n\x0f\x41mbiguityPolicy\x12 \n\x1c\x41MBIGUITY_POLICY_UNSPECIFIED\x10\x00\x12\"\n\x1e\x41MBIGUITY_POLICY_AT_LEAST_ONCE\x10\x01\x12!\n\x1d\x41MBIGUITY_POLICY_AT_MOST_ONCE\x10\x02\"\xdb\x02\n\x0c\x43ontextField\x12\x31\n\x04name\x18\x01 \x01(\tB#\xbaH r\x1e\x32\x1c^[A-Za-z][A-Za-z0-9_]{0,63}$\x12\x37\n\x04type\x18\x02 \x01(\x0e\x32\x1d.clarion.v1.ContextField.TypeB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x10\n\x08required\x18\x03 \x01(\x08\x12\'\n\x07\x64\x65\x66\x61ult\x18\x04 \x01(\x0b\x32\x16.google.protobuf.Value\x12\x1d\n\x0b\x64\x65scription\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\"\x84\x01\n\x04Type\x12\x14\n\x10TYPE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bTYPE_STRING\x10\x01\x12\x0f\n\x0bTYPE_NUMBER\x10\x02\x12\x10\n\x0cTYPE_BOOLEAN\x10\x03\x12\x12\n\x0eTYPE_DATE_TIME\x10\x04\x12\r\n\tTYPE_LIST\x10\x05\x12\x0f\n\x0bTYPE_OBJECT\x10\x06\"C\n\x07\x43ontent\x12)\n\x05\x65mail\x18\x01 \x01(\x0b\x32\x18.clarion.v1.EmailContentH\x00\x42\r\n\x04kind\x12\x05\xbaH\x02\x08\x01\"\x93\x01\n\x0c\x45mailContent\x12\x18\n\x04\x66rom\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x03\x18\xc0\x02\x12\x1a\n\x08reply_to\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xc0\x02\x12\x1b\n\x07subject\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xd0\x0f\x12\x17\n\x04html\x18\x04 \x01(\tB\t\xbaH\x06r\x04(\x80\x80 \x12\x17\n\x04text\x18\x05 \x01(\tB\t\xbaH\x06r\x04(\x80\x80 \"[\n\x0eThrottlePolicy\x12-\n\nrate_per_s\x18\x01 \x01(\x01\x42\x19\xbaH\x16\x12\x14\x19\x00\x00\x00\x00\x80\x84.A)\x00\x00\x00\x00\x00\x00\x00\x00@\x01\x12\x1a\n\x05\x62urst\x18\x02 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xc0\x84=(\x00\"\x9b\x01\n\x0bRetryPolicy\x12\x1f\n\x0cmax_attempts\x18\x01 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00\x12&\n\x11initial_backoff_s\x18\x02 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\x80\xa3\x05(\x00\x12\"\n\rmax_backoff_s\x18\x03 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\x80\xf5$(\x00\x12\x1f\n\tmax_age_s\x18\x04 \x01(\x05\x42\x0c\xbaH\t\x1a\x07\x18\x80\x9a\x9e\x01(\x00\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -70,10 +70,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EMAILCONTENT'].fields_by_name['html']._serialized_options = b'\272H\006r\004(\200\200 '
   _globals['_EMAILCONTENT'].fields_by_name['text']._loaded_options = None
   _globals['_EMAILCONTENT'].fields_by_name['text']._serialized_options = b'\272H\006r\004(\200\200 '
-  _globals['_THROTTLE'].fields_by_name['rate_per_s']._loaded_options = None
-  _globals['_THROTTLE'].fields_by_name['rate_per_s']._serialized_options = b'\272H\026\022\024\031\000\000\000\000\200\204.A)\000\000\000\000\000\000\000\000@\001'
-  _globals['_THROTTLE'].fields_by_name['burst']._loaded_options = None
-  _globals['_THROTTLE'].fields_by_name['burst']._serialized_options = b'\272H\010\032\006\030\300\204=(\000'
+  _globals['_THROTTLEPOLICY'].fields_by_name['rate_per_s']._loaded_options = None
+  _globals['_THROTTLEPOLICY'].fields_by_name['rate_per_s']._serialized_options = b'\272H\026\022\024\031\000\000\000\000\200\204.A)\000\000\000\000\000\000\000\000@\001'
+  _globals['_THROTTLEPOLICY'].fields_by_name['burst']._loaded_options = None
+  _globals['_THROTTLEPOLICY'].fields_by_name['burst']._serialized_options = b'\272H\010\032\006\030\300\204=(\000'
   _globals['_RETRYPOLICY'].fields_by_name['max_attempts']._loaded_options = None
   _globals['_RETRYPOLICY'].fields_by_name['max_attempts']._serialized_options = b'\272H\006\032\004\030d(\000'
   _globals['_RETRYPOLICY'].fields_by_name['initial_backoff_s']._loaded_options = None
@@ -83,25 +83,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RETRYPOLICY'].fields_by_name['max_age_s']._loaded_options = None
   _globals['_RETRYPOLICY'].fields_by_name['max_age_s']._serialized_options = b'\272H\t\032\007\030\200\232\236\001(\000'
   _globals['_CAMPAIGN']._serialized_start=134
-  _globals['_CAMPAIGN']._serialized_end=1343
-  _globals['_CAMPAIGN_COUNTS']._serialized_start=856
-  _globals['_CAMPAIGN_COUNTS']._serialized_end=1006
-  _globals['_CAMPAIGN_STATE']._serialized_start=1008
-  _globals['_CAMPAIGN_STATE']._serialized_end=1108
-  _globals['_CAMPAIGN_CATEGORY']._serialized_start=1110
-  _globals['_CAMPAIGN_CATEGORY']._serialized_end=1219
-  _globals['_CAMPAIGN_AMBIGUITYPOLICY']._serialized_start=1221
-  _globals['_CAMPAIGN_AMBIGUITYPOLICY']._serialized_end=1343
-  _globals['_CONTEXTFIELD']._serialized_start=1346
-  _globals['_CONTEXTFIELD']._serialized_end=1693
-  _globals['_CONTEXTFIELD_TYPE']._serialized_start=1561
-  _globals['_CONTEXTFIELD_TYPE']._serialized_end=1693
-  _globals['_CONTENT']._serialized_start=1695
-  _globals['_CONTENT']._serialized_end=1762
-  _globals['_EMAILCONTENT']._serialized_start=1765
-  _globals['_EMAILCONTENT']._serialized_end=1912
-  _globals['_THROTTLE']._serialized_start=1914
-  _globals['_THROTTLE']._serialized_end=1999
-  _globals['_RETRYPOLICY']._serialized_start=2002
-  _globals['_RETRYPOLICY']._serialized_end=2157
+  _globals['_CAMPAIGN']._serialized_end=1349
+  _globals['_CAMPAIGN_COUNTS']._serialized_start=862
+  _globals['_CAMPAIGN_COUNTS']._serialized_end=1012
+  _globals['_CAMPAIGN_STATE']._serialized_start=1014
+  _globals['_CAMPAIGN_STATE']._serialized_end=1114
+  _globals['_CAMPAIGN_CATEGORY']._serialized_start=1116
+  _globals['_CAMPAIGN_CATEGORY']._serialized_end=1225
+  _globals['_CAMPAIGN_AMBIGUITYPOLICY']._serialized_start=1227
+  _globals['_CAMPAIGN_AMBIGUITYPOLICY']._serialized_end=1349
+  _globals['_CONTEXTFIELD']._serialized_start=1352
+  _globals['_CONTEXTFIELD']._serialized_end=1699
+  _globals['_CONTEXTFIELD_TYPE']._serialized_start=1567
+  _globals['_CONTEXTFIELD_TYPE']._serialized_end=1699
+  _globals['_CONTENT']._serialized_start=1701
+  _globals['_CONTENT']._serialized_end=1768
+  _globals['_EMAILCONTENT']._serialized_start=1771
+  _globals['_EMAILCONTENT']._serialized_end=1918
+  _globals['_THROTTLEPOLICY']._serialized_start=1920
+  _globals['_THROTTLEPOLICY']._serialized_end=2011
+  _globals['_RETRYPOLICY']._serialized_start=2014
+  _globals['_RETRYPOLICY']._serialized_end=2169
 # @@protoc_insertion_point(module_scope)

@@ -211,7 +211,7 @@ class Campaign(_message.Message):
         """How failed attempts are repeated."""
 
     @_builtins.property
-    def throttle(self) -> Global___Throttle:
+    def throttle(self) -> Global___ThrottlePolicy:
         """How fast its messages are handed over at most. Unset: as fast as channel and provider allow."""
 
     @_builtins.property
@@ -238,7 +238,7 @@ class Campaign(_message.Message):
         contents: _abc.Iterable[Global___Content] | None = ...,
         retry_policy: Global___RetryPolicy | None = ...,
         time_to_live_s: _builtins.int = ...,
-        throttle: Global___Throttle | None = ...,
+        throttle: Global___ThrottlePolicy | None = ...,
         state: Global___Campaign.State.ValueType = ...,
         revision: _builtins.int = ...,
         etag: _builtins.str = ...,
@@ -399,8 +399,8 @@ class EmailContent(_message.Message):
 Global___EmailContent: _TypeAlias = EmailContent  # noqa: Y015
 
 @_typing.final
-class Throttle(_message.Message):
-    """Throttle bounds the hand-overs a second, over all workers together. No second sees more than the rate and one
+class ThrottlePolicy(_message.Message):
+    """ThrottlePolicy bounds the hand-overs a second, over all workers together. No second sees more than the rate and one
     burst; what has to wait, waits in the queue and spends no attempt.
     """
 
@@ -424,7 +424,7 @@ class Throttle(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Throttle: _TypeAlias = Throttle  # noqa: Y015
+Global___ThrottlePolicy: _TypeAlias = ThrottlePolicy  # noqa: Y015
 
 @_typing.final
 class RetryPolicy(_message.Message):

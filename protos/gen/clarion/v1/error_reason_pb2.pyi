@@ -76,6 +76,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The server is shutting down. UNAVAILABLE, with `RetryInfo`. Another server, or this one restarted, answers."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 20
     """A defect of Clarion. INTERNAL, with `RequestInfo.request_id`: the id under which the log holds the cause."""
+    ERROR_REASON_WORKER_NOT_FOUND: _ErrorReason.ValueType  # 30
+    """No worker of this name: it ended, or gave no sign of life for 30 seconds. NOT_FOUND."""
+    ERROR_REASON_LANE_NOT_FOUND: _ErrorReason.ValueType  # 31
+    """No lane of this name. NOT_FOUND. Lanes are named by categories: `lanes/transactional`."""
+    ERROR_REASON_THROTTLE_NOT_FOUND: _ErrorReason.ValueType  # 32
+    """No throttle is set for this name. NOT_FOUND."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason is the machine-readable cause of every error Clarion answers with.
@@ -142,4 +148,10 @@ ERROR_REASON_DRAINING: ErrorReason.ValueType  # 19
 """The server is shutting down. UNAVAILABLE, with `RetryInfo`. Another server, or this one restarted, answers."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 20
 """A defect of Clarion. INTERNAL, with `RequestInfo.request_id`: the id under which the log holds the cause."""
+ERROR_REASON_WORKER_NOT_FOUND: ErrorReason.ValueType  # 30
+"""No worker of this name: it ended, or gave no sign of life for 30 seconds. NOT_FOUND."""
+ERROR_REASON_LANE_NOT_FOUND: ErrorReason.ValueType  # 31
+"""No lane of this name. NOT_FOUND. Lanes are named by categories: `lanes/transactional`."""
+ERROR_REASON_THROTTLE_NOT_FOUND: ErrorReason.ValueType  # 32
+"""No throttle is set for this name. NOT_FOUND."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
