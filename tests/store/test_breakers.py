@@ -65,6 +65,8 @@ async def test_a_provider_nobody_has_heard_of_is_used(breakers: Breakers) -> Non
         ([bad(1)] * 5, OPEN),
         ([bad(2), GOOD, bad(1)], CLOSED),
         ([bad(2), GOOD, bad(2)], OPEN),
+        ([bad(3), GOOD, GOOD], CLOSED),  # what goes well opens nothing
+        ([bad(3), GOOD, GOOD, bad(1)], OPEN),
         ([bad(28, well=29)], CLOSED),
         ([bad(28, well=28)], OPEN),
         ([Verdict(well=100), bad(4), GOOD, bad(4), GOOD, bad(4)], CLOSED),

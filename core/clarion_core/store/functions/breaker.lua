@@ -23,7 +23,7 @@ function breaker.health(b, now, policy)
   return (b.hw * left + 1) / ((b.hw + b.hb) * left + 1), left
 end
 
--- Add to the tallies; whether there are too many failures by now.
+-- Add to the tallies; whether a failure in it was one too many.
 function breaker.tally(b, report, now, policy)
   local second, last = math.floor(now / 1000), b.w[#b.w]
   if last and last[1] >= second then
@@ -39,7 +39,8 @@ function breaker.tally(b, report, now, policy)
     well, badly = well + tally[2], badly + tally[3]
   end
   b.r = report.well > 0 and 0 or b.r + report.badly
-  return b.r >= policy.in_a_row or (well + badly >= policy.judged and badly >= policy.share * (well + badly))
+  local too_many = well + badly >= policy.judged and badly >= policy.share * (well + badly)
+  return report.badly > 0 and (too_many or b.r >= policy.in_a_row)
 end
 
 -- A pause that follows another closely is twice as long: the provider is not well yet.
