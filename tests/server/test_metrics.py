@@ -17,6 +17,7 @@ from clarion_core.domain.trigger import Counts
 from clarion_core.store.connection import connect
 from clarion_core.store.keys import key
 from clarion_core.store.store import Store
+from clarion_core.store.upkeep import Upkeep
 from clarion_core.store.workers import WorkerStore
 from clarion_server import metrics
 from clarion_server.calls import Calls
@@ -132,7 +133,9 @@ async def test_a_store_that_does_not_answer_is_not_waited_for(tmp_path: Path, mo
     monkeypatch.setattr(metrics, "STORE_S", 0.05)
     with RedisServer(tmp_path / "redis") as own:
         store = Store(connect(own.url))
-        exposed = ServerMetrics(store, WorkerStore(store, 1, ()), Calls(), 1)
+        exposed = ServerMetrics(
+            store, WorkerStore(store, 1, ()), Upkeep(store, worker="", retention_s=86_400), Calls(), 1
+        )
         assert own.pid
         os.kill(own.pid, signal.SIGSTOP)
         try:

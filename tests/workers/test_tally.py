@@ -38,7 +38,7 @@ async def test_outcomes_are_counted_once_they_are_recorded(records: Records) -> 
     await worker.advance(claim, [], window)
     assert tally.outcomes.total() == 0
     await worker.advance(claim, [*results(window[:2], SENT), *results(window[2:3], REFUSED)])
-    await worker.advance(claim, results(window[3:], NOT_HANDED_OVER), finish=True)
+    await worker.finish(claim, results(window[3:], NOT_HANDED_OVER))
     assert tally.outcomes == {DeliveryState.SENT: 2, DeliveryState.FAILED: 1}
     await deliver(worker, await records.claim(worker))
     assert tally.outcomes == {DeliveryState.SENT: 4, DeliveryState.FAILED: 1}
@@ -54,7 +54,7 @@ async def test_what_a_fenced_worker_says_is_not_counted(records: Records) -> Non
     await worker.advance(claim, [], window)
     await records.lapse(claim.ref.id)
     await records.sweep()
-    assert (await worker.advance(claim, results(window, SENT), finish=True)).step is Step.FENCED
+    assert (await worker.finish(claim, results(window, SENT))).step is Step.FENCED
     assert tally.outcomes.total() == 0
 
 
@@ -85,7 +85,7 @@ async def test_a_worker_tells_what_it_did_and_what_it_has_in_hand(clarion: Clari
         outcomes = {"sent": 2, "failed": 1, "retrying": 0, "ambiguous": 0}
         assert found.by("clarion_worker_deliveries_total", "outcome") == outcomes
         assert found.value("clarion_worker_batches_in_hand") == 0
-        assert found.by("clarion_worker_window_deliveries", "lane") == {"transactional": 0, "marketing": 0}
+        assert found.by("clarion_worker_window_deliveries", "lane") == {"urgent": 0, "transactional": 0, "marketing": 0}
         assert found.value("clarion_worker_info", worker=room.name, version="0.1.0") == 1
         await clarion.trigger(recipients=[a_recipient(0, addresses={"email": "dot-hang@example.com"})])
 
