@@ -68,7 +68,8 @@ PEERS := tests/benchmarks/peers
 lock: $(READY) ## Lock the dependencies of pyproject.toml and of the benchmarks' peers
 	$(LOCK) --group dev pyproject.toml -o requirements.lock
 	$(LOCK) $(PEERS)/celery/requirements.in -o $(PEERS)/celery/requirements.txt
-	cd tests && python -m support.node ../$(PEERS)/bullmq run lock
+	cd tests && python -m support.node ../$(PEERS)/bullmq install --package-lock-only --ignore-scripts \
+	  --omit-lockfile-registry-resolved
 
 clean: ## Remove what was built and installed; what the stack stored (.clarion) stays
 	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
