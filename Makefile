@@ -31,8 +31,8 @@ test: static ## Static checks and the whole suite (REDIS=/path/to/redis-server: 
 check: static ## Static checks and the fast tests
 	$(PYTEST) -m 'not journey and not readme'
 
-bench: $(READY) ## Measure, compare with the bare loop and the obvious build, write .clarion/bench.json
-	@cd tests && python -m benchmarks
+bench: $(READY) ## Measure, beside what a team would otherwise write; into .clarion/bench.json (PARTS=lane: that alone)
+	@cd tests && python -m benchmarks $(PARTS)
 
 static: $(READY) proto-check
 	ruff check .
@@ -61,9 +61,15 @@ proto-check: $(READY)
 	@diff -r -x __pycache__ $(GEN) .cache/gen || { echo 'protos/gen is not what the contract says: make proto' >&2; exit 1; }
 
 # Hashes of every file of every package, for every Python and machine; no index and no address in it.
-lock: $(READY) ## Lock the dependencies of pyproject.toml
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-emit-find-links --custom-compile-command 'make lock' --group dev pyproject.toml -o requirements.lock
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+  --no-emit-find-links --custom-compile-command 'make lock'
+PEERS := tests/benchmarks/peers
+
+lock: $(READY) ## Lock the dependencies of pyproject.toml and of the benchmarks' peers
+	$(LOCK) --group dev pyproject.toml -o requirements.lock
+	$(LOCK) $(PEERS)/celery/requirements.in -o $(PEERS)/celery/requirements.txt
+	cd tests && python -m support.node ../$(PEERS)/bullmq install --package-lock-only --ignore-scripts \
+	  --omit-lockfile-registry-resolved
 
 clean: ## Remove what was built and installed; what the stack stored (.clarion) stays
 	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist

@@ -16,7 +16,7 @@ from benchmarks.stand import CALLS_AT_ONCE, Stand, caller, stand, store_of
 from clarion_core.store.keys import key
 
 WARM_S = 0.5
-BATCHES = 53  # different ones: as many orders as there are, ten times
+BATCHES = 53  # different ones, of about ten times all orders
 
 
 async def measure(plan: Plan) -> list[Row]:

@@ -21,7 +21,7 @@ _STREAMS = 1 << 31
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flooded:
-    """What became of the calls that came: answered in time, refused, given up."""
+    """What became of the calls that came: answered with a message in time, answered without one, given up."""
 
     good: int
     refused: int
@@ -67,7 +67,7 @@ class _Arrivals:
     @property
     def over(self) -> bool:
         """Whether nobody will call any more."""
-        return self._gone >= self.total
+        return self._gone >= self.total or time.perf_counter() > self.until + self.patience_s
 
     def take(self) -> bool:
         """Whether somebody is there to call."""
@@ -98,6 +98,10 @@ class _Caller(Connection):
     def ended(self, stream: int, answered: bool) -> None:
         del self._begun[stream]
         super().ended(stream, answered)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._begun.clear()
 
     def pump(self) -> None:
         late = time.perf_counter() - self._arrivals.patience_s

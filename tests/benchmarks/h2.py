@@ -135,6 +135,8 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.done.done():
             self.bad += len(self._waiting)
+            self._waiting.clear()
+            self._paused = True
             self.done.set_result(None)
 
     def data_received(self, data: bytes) -> None:

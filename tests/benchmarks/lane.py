@@ -43,11 +43,13 @@ async def measure(plan: Plan) -> list[Row]:
 async def _times_ms(clarion: Stand, sinks: SinkWatch, count: int, domain: str) -> list[float]:
     """Milliseconds from a call to its message at the sink, the shortest first. Calls come at random, not in turn."""
     started: dict[str, float] = {}
-    async with caller(clarion.target) as create, asyncio.TaskGroup() as calls:
+    calls: list[asyncio.Task[None]] = []
+    async with caller(clarion.target) as create:
         for number, request in enumerate(orders.calls(count, each=1, domain=domain)):
             await asyncio.sleep(random.expovariate(A_SECOND))
             started[f"{orders.user(number)}@{domain}"] = time.monotonic()
-            calls.create_task(_call(create, request))
+            calls.append(asyncio.create_task(_call(create, request)))
+        await asyncio.gather(*calls)
     arrived = await sinks.times(domain, count, _PATIENCE_S)
     return sorted(1000 * (clock - started[address]) for address, clock in arrived)
 

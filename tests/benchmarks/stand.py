@@ -87,13 +87,7 @@ async def stand(
         own = Path(stack.enter_context(_fresh(place)))
         redis = stack.enter_context(RedisServer(own / "redis", extra={"maxmemory": maxmemory}))
         mail = stack.enter_context(sink(own, timed=timed))
-        told = {
-            "CLARION_REDIS_URL": redis.url,
-            "CLARION_LOG_FORMAT": "json",
-            "CLARION_LISTEN": "127.0.0.1:0",
-            "CLARION_METRICS": "off",
-            "CLARION_SMTP_PORT": str(mail.said["port"]),
-        }
+        told = _settings(redis, mail.said["port"])
         server = stack.enter_context(Child("server", program("server"), own, '"serving"', told))
         pids = {"redis": redis.pid or 0, "server": server.pid, "sink": mail.pid}
         if worker:
@@ -109,6 +103,16 @@ async def stand(
         )
         await add_campaign(clarion, orders.CAMPAIGN_ID)
         yield clarion
+
+
+def _settings(redis: RedisServer, smtp_port: int) -> dict[str, str]:
+    return {
+        "CLARION_REDIS_URL": redis.url,
+        "CLARION_LOG_FORMAT": "json",
+        "CLARION_LISTEN": "127.0.0.1:0",
+        "CLARION_METRICS": "off",
+        "CLARION_SMTP_PORT": str(smtp_port),
+    }
 
 
 async def add_campaign(clarion: Stand, campaign_id: str, **changes: object) -> None:

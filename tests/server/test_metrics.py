@@ -86,10 +86,10 @@ async def test_lanes_and_workers_are_told(clarion: Clarion, address: str) -> Non
         await clarion.work(sink.port)
         found = await scrape(address)
     assert found.by("clarion_workers", "state") == {"working": 1, "draining": 0, "silent": 0}
-    assert found.by("clarion_lane_batches_waiting", "lane") == {"transactional": 3, "marketing": 0}
-    assert found.by("clarion_lane_batches_due", "lane") == {"transactional": 3, "marketing": 0}
-    assert found.by("clarion_lane_batches_in_hand", "lane") == {"transactional": 0, "marketing": 0}
-    assert found.by("clarion_lane_paused", "lane") == {"transactional": 1, "marketing": 0}
+    assert found.by("clarion_lane_batches_waiting", "lane") == {"transactional": 3, "marketing": 0, "urgent": 0}
+    assert found.by("clarion_lane_batches_due", "lane") == {"transactional": 3, "marketing": 0, "urgent": 0}
+    assert found.by("clarion_lane_batches_in_hand", "lane") == {"transactional": 0, "marketing": 0, "urgent": 0}
+    assert found.by("clarion_lane_paused", "lane") == {"transactional": 1, "marketing": 0, "urgent": 0}
     assert found.by("clarion_lane_oldest_due_seconds", "lane")["transactional"] > 0
     assert found.value("clarion_store_up") == 1
 

@@ -79,9 +79,13 @@ async def test_lists_are_paged(clarion: Clarion, store: Store) -> None:
     second = await clarion.workers.ListWorkers(pb.ListWorkersRequest(page_size=2, page_token=first.next_page_token))
     assert [worker.name[-1] for worker in [*first.workers, *second.workers]] == ["a", "b", "c"]
     assert second.next_page_token == ""
-    lane = await clarion.workers.ListLanes(pb.ListLanesRequest(page_size=1))
-    rest = await clarion.workers.ListLanes(pb.ListLanesRequest(page_size=1, page_token=lane.next_page_token))
-    assert [each.name for each in [*lane.lanes, *rest.lanes]] == ["lanes/marketing", "lanes/transactional"]
+    lane = await clarion.workers.ListLanes(pb.ListLanesRequest(page_size=2))
+    rest = await clarion.workers.ListLanes(pb.ListLanesRequest(page_size=2, page_token=lane.next_page_token))
+    assert [each.name for each in [*lane.lanes, *rest.lanes]] == [
+        "lanes/marketing",
+        "lanes/transactional",
+        "lanes/urgent",
+    ]
     assert rest.next_page_token == ""
     strange = await refused(clarion.workers.ListLanes(pb.ListLanesRequest(page_token=first.next_page_token)))
     assert strange.says == (StatusCode.INVALID_ARGUMENT, "PAGE_TOKEN_INVALID")

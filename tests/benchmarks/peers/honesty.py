@@ -26,9 +26,9 @@ from support.example_orders import valid_orders
 from support.smtp_sink import wait_for_process
 
 _ORDER = re.compile(r"LL-\d+")
+_PATIENCE_S = 120.0
 # Babel and Intl know different editions of CLDR, and Intl a rule more (no groups in 9999 where that is the custom): the
 # same amount may have another kind of space, apostrophe or minus, a group more or an invisible mark of direction.
-_PATIENCE_S = 120.0
 _SPACES, _MARKS = re.compile(r"[\s\u00a0\u202f]+"), re.compile(r"[\u061c\u200e\u200f\u2066-\u2069]")
 _GROUPS = re.compile(r"(?<=\d)[ '’](?=\d{3})")
 

@@ -7,6 +7,8 @@
 - results ignored, no result backend ("Tasks", Ignore results you don't want);
 - no rate limits and no events, which nobody here reads ("Tasks", Disable rate limits);
 - failures of the mail server are retried with exponential backoff ("Tasks", Automatic retry).
+
+Not `chunks`: a task of a hundred mails would send all of them again when its process died in the middle.
 """
 
 from __future__ import annotations
