@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from clarion_core.addresses import check_email
+from clarion_core.content.types import packed
 from clarion_core.domain.campaign import Campaign, CampaignState
 from clarion_core.domain.context import ContextSchema
 from clarion_core.domain.errors import (
@@ -183,7 +184,7 @@ class _Call:
             workspace=request.workspace,
             campaign_id=request.campaign_id,
             revision=campaign.revision,
-            context=request.context,
+            context=packed(request.context),
             refusals=refusal_rows(_told(refusals)),
         )
         definition = campaign.definition

@@ -34,7 +34,7 @@ log = logs.get(__name__)
 
 
 class PostRoom:
-    """A worker process: a lane worker for every shard and lane, one channel, one sweep."""
+    """A worker process: a lane worker for every shard and lane, one renderer, one channel, one sweep."""
 
     def __init__(self, settings: WorkerSettings) -> None:
         self._settings = settings
@@ -56,7 +56,8 @@ class PostRoom:
             shards=settings.shards,
             every_s=settings.sweep_s,
         )
-        composer = Composer(Revisions(campaigns), Renderer())
+        self._renderer = Renderer.from_settings(settings)
+        composer = Composer(Revisions(campaigns), self._renderer)
         windows = Windows.of_lanes(settings.window, LANES)
         self._lanes = [
             LaneWorker(
@@ -82,6 +83,7 @@ class PostRoom:
     async def start(self) -> None:
         """Wait for the store, then take work. `StoreMismatch` if the store can't be used."""
         await self._greet_store()
+        await self._renderer.start()
         self._tasks = [
             asyncio.create_task(coroutine)
             for coroutine in (self._leases.keep(), self._sweeper.run(), *(lane.async_run() for lane in self._lanes))
@@ -111,6 +113,7 @@ class PostRoom:
         failed = [task.exception() for task in self._tasks if task.done() and not task.cancelled()]
         await self._drain()
         await tasks.end(self._tasks)
+        await self._renderer.close()
         await self._email.close()
         await self._store.close()
         await self._blocking.aclose()
