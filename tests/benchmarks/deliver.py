@@ -41,7 +41,7 @@ async def measure(plan: Plan) -> list[Row]:
             meter = CpuMeter(clarion.pids)
             ours.append(plan.deliveries / await send(clarion, sinks, calls, plan.deliveries))
             cpu.append({name: 1e6 * used / plan.deliveries for name, used in meter.read().items()})
-        memory = rss_mib(clarion.pids["worker"])
+        memory = {name: rss_mib(clarion.pids[name]) for name in ("worker", "renderer")}
     plain = await obvious_rate(plan)
     note = f"{len(ours)} rounds of {plan.deliveries:,}"
     rows = [
@@ -59,7 +59,7 @@ async def measure(plan: Plan) -> list[Row]:
         )
         for name in cpu[0]
     ]
-    return [*rows, Row(id="worker_rss_mib", value=memory, unit="MiB")]
+    return [*rows, *(Row(id=f"{name}_rss_mib", value=used, unit="MiB") for name, used in memory.items())]
 
 
 async def send(clarion: Stand, sinks: SinkWatch, calls: Sequence[bytes], count: int) -> float:

@@ -21,6 +21,7 @@ from clarion_core.store.store import Store
 from clarion_stack.local import script
 from clarion_stack.redis import RedisServer
 from support.example_orders import CAMPAIGN
+from support.render_children import children_of
 
 ROOT = Path(__file__).parents[2]
 KEPT = ROOT / ".clarion"
@@ -28,7 +29,7 @@ KEPT = ROOT / ".clarion"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stand:
-    """A running Clarion. `pids` are its processes by name."""
+    """A running Clarion. `pids` are its processes by name; the renderer is the worker's child."""
 
     target: str
     redis_url: str
@@ -77,6 +78,7 @@ async def stand(
         pids = {"redis": redis.pid or 0, "server": server.pid, "sink": mail.pid}
         if worker:
             room = stack.enter_context(Child("worker", program("worker"), place, '"working"', told))
+            [pids["renderer"]] = children_of(room.pid)
             pids["worker"] = room.pid
         target = str(server.said["address"])
         await _apply(target)
