@@ -87,6 +87,22 @@ class CoreSettings(BaseSettings):
             pattern=r"^[A-Za-z0-9](?:[A-Za-z0-9.\-]*[A-Za-z0-9])?$",
         ),
     ] = "clarion.invalid"
+    render_s: Annotated[
+        float,
+        Field(
+            ge=0.05, le=60, description="Seconds of CPU that the templates of one message get; then it is not rendered."
+        ),
+    ] = 0.25
+    compile_s: Annotated[
+        float,
+        Field(
+            ge=0.1, le=60, description="Seconds of CPU to check or compile one template; the largest takes half a one."
+        ),
+    ] = 2.0
+    render_memory_mib: Annotated[
+        int,
+        Field(ge=64, le=16_384, description="MiB that templates get, beside what the process that renders them needs."),
+    ] = 256
 
     @property
     def store_address(self) -> str:

@@ -71,6 +71,7 @@ class Server:
         self._store = Store(connect(settings.redis_url))
         self._blocking = Store(connect_blocking(settings.redis_url))
         self._readiness = Readiness(self._store, SERVICES)
+        self._renderer = Renderer.from_settings(settings)
         self._edge = Edge(max_calls=settings.max_calls, max_watches=settings.max_watches)
         self._watches = Watches(EventStore(self._store, self._blocking), settings.shards, heartbeat_s)
         accepting = AcceptStore(self._store)
@@ -102,6 +103,7 @@ class Server:
         self.port = self._server.add_insecure_port(self._settings.listen)
         await self._server.start()
         await self._greet_store()
+        await self._renderer.start()
         self._spawn(self._readiness.run(), self._watches.run(), *(c.run() for c in self._committers.values()))
         self._edge.open = True
         host = self._settings.listen.rpartition(":")[0]
@@ -147,6 +149,7 @@ class Server:
         await self.exposition.stop()
         failed = [task.exception() for task in self._tasks if task.done() and not task.cancelled()]
         await tasks.end(self._tasks)
+        await self._renderer.close()
         await self._store.close()
         await self._blocking.close()
         if served:
@@ -172,7 +175,7 @@ class Server:
         )
         server = grpc.aio.server(interceptors=[self._edge], options=_options(settings))
         campaign_service_pb2_grpc.add_CampaignServiceServicer_to_server(
-            CampaignService(Campaigns(campaigns, Renderer())), server
+            CampaignService(Campaigns(campaigns, self._renderer)), server
         )
         trigger_service_pb2_grpc.add_TriggerServiceServicer_to_server(
             TriggerService(triggers, self._watches, repeats), server

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from clarion_core.content.check import check
 from clarion_core.content.renderer import Renderer
-from clarion_core.content.types import RenderedEmail, RenderFailure, RenderRequest, Revision
+from clarion_core.content.types import RenderedEmail, RenderFailure, Revision, packed_request
 from clarion_core.domain.campaign import (
     DELETABLE,
     MIN_RETRY_AGE_S,
@@ -90,7 +88,7 @@ class Campaigns:
         self, workspace: str, campaign_id: str, definition: Definition, request: RequestKey, *, validate_only: bool
     ) -> tuple[Campaign, bool]:
         name = f"campaigns/{campaign_id}"
-        await asyncio.to_thread(check_definition, definition, "campaign")  # large templates take a while to compile
+        await self._check(definition, "campaign")
         slot = await self._store.read(workspace, campaign_id)
         if slot.campaign is not None:
             raise CampaignExists(name)
@@ -124,7 +122,7 @@ class Campaigns:
     ) -> tuple[Campaign, bool]:
         """Change what a campaign says; `body` is what the change is made of. No difference, no new revision."""
 
-        def changed(campaign: Campaign) -> Campaign:
+        async def changed(campaign: Campaign) -> Campaign:
             if campaign.state not in UPDATABLE:
                 allowed = names_of(UPDATABLE)
                 raise CampaignStateError(campaign.name, action="update", state=campaign.state.name, allowed=allowed)
@@ -135,7 +133,7 @@ class Campaigns:
                 raise CampaignStateError(
                     campaign.name, action="change the category", state=campaign.state.name, allowed=["DRAFT"]
                 )
-            check_definition(definition, "campaign")
+            await self._check(definition, "campaign")
             return replace(campaign, definition=definition, revision=campaign.revision + 1)
 
         request = guard.key("update", campaign_id, body)
@@ -144,7 +142,7 @@ class Campaigns:
     async def act(self, workspace: str, campaign_id: str, action: Action, guard: Guard) -> tuple[Campaign, bool]:
         """Move a campaign through its life."""
 
-        def changed(campaign: Campaign) -> Campaign:
+        async def changed(campaign: Campaign) -> Campaign:
             return replace(campaign, state=after(action, campaign.state, name=campaign.name))
 
         return await self._change(workspace, campaign_id, changed, guard, guard.key(action.value, campaign_id))
@@ -184,17 +182,35 @@ class Campaigns:
             campaign_id=campaign.id,
             definition=campaign.definition,
         )
-        context = schema.resolve(schema.base(shared), recipient.context)
-        [rendered] = await self._renderer.render(revision, [RenderRequest(recipient=recipient, context=context)])
+        [rendered] = await self._renderer.render(revision, [packed_request(recipient, shared)])
         if isinstance(rendered, RenderFailure):
             raise TemplateInvalid.of([FieldProblem(path="campaign.contents[0].email", description=rendered.detail)])
         return campaign, rendered
+
+    async def _check(self, definition: Definition, path: str) -> None:
+        """Raise what is wrong with a definition: its declarations first, then its templates with line and column."""
+        problems = declaration_problems(definition.context, f"{path}.context")
+        if definition.email is None:
+            problems.append(FieldProblem(path=f"{path}.contents", description="at least one channel needs content"))
+        least_s = MIN_RETRY_AGE_S[definition.category]
+        if definition.retry_policy.max_age_s < least_s:
+            description = f"must be at least {least_s} for {definition.category.name}, or 0 for the default"
+            problems.append(FieldProblem(path=f"{path}.retry_policy.max_age_s", description=description))
+        if problems:
+            raise InvalidRequest.of(problems)
+        found = await self._renderer.check(definition, f"{path}.contents[0]")
+        if found:
+            first = found[0]
+            raise TemplateInvalid.of(
+                [FieldProblem(path=problem.where, description=problem.message) for problem in found],
+                metadata={"template": first.path, "line": str(first.line), "column": str(first.column)},
+            )
 
     async def _change(
         self,
         workspace: str,
         campaign_id: str,
-        changed: Callable[[Campaign], Campaign],
+        changed: Callable[[Campaign], Awaitable[Campaign]],
         guard: Guard,
         request: RequestKey,
         *,
@@ -208,7 +224,7 @@ class Campaigns:
                 slot = await self._store.read(workspace, campaign_id)
                 before = _found(slot, campaign_id)
                 _check_etag(before, guard)
-                campaign = await asyncio.to_thread(changed, before)
+                campaign = await changed(before)
                 # No change is written down only as the answer to its request id: version and etag stay.
                 if validate_only or (campaign == before and not guard.request_id):
                     return campaign, False
@@ -247,26 +263,6 @@ class Campaigns:
             if (answer := await earlier()) is not None:
                 return replay(answer)
             raise
-
-
-def check_definition(definition: Definition, path: str) -> None:
-    """Raise what is wrong with a definition: its declarations first, then its templates with line and column."""
-    problems = declaration_problems(definition.context, f"{path}.context")
-    if definition.email is None:
-        problems.append(FieldProblem(path=f"{path}.contents", description="at least one channel needs content"))
-    least_s = MIN_RETRY_AGE_S[definition.category]
-    if definition.retry_policy.max_age_s < least_s:
-        description = f"must be at least {least_s} for {definition.category.name}, or 0 for the default"
-        problems.append(FieldProblem(path=f"{path}.retry_policy.max_age_s", description=description))
-    if problems:
-        raise InvalidRequest.of(problems)
-    found = check(definition, f"{path}.contents[0]")
-    if found:
-        first = found[0]
-        raise TemplateInvalid.of(
-            [FieldProblem(path=problem.where, description=problem.message) for problem in found],
-            metadata={"template": first.path, "line": str(first.line), "column": str(first.column)},
-        )
 
 
 def _replayed(answer: bytes) -> tuple[Campaign, bool]:

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from clarion_core.addresses import check_email
+from clarion_core.content.types import packed
 from clarion_core.domain.campaign import Campaign, CampaignState
 from clarion_core.domain.context import ContextSchema
 from clarion_core.domain.errors import (
@@ -230,7 +231,7 @@ class _Call:
             workspace=request.workspace,
             campaign_id=request.campaign_id,
             revision=campaign.revision,
-            context=request.context,
+            context=packed(request.context),
             refusals=refusal_rows(_told(refusals)),
             ordering_key=request.ordering_key,
         )

@@ -13,14 +13,12 @@ from typing import Any
 import uvloop
 
 from benchmarks import orders
-from clarion_core.content.renderer import Renderer
-from clarion_core.content.types import RenderedEmail, RenderRequest
-from clarion_core.domain.context import ContextSchema
+from clarion_core.content.compiled import CompiledEmail
+from clarion_core.content.types import Plain, RenderedEmail, RenderRequest
 from clarion_core.domain.outcome import Sent
-from clarion_core.domain.recipient import Recipient
 from clarion_core.settings import WorkerSettings
 from clarion_workers.channels.email import EmailChannel, EmailMessage, from_settings
-from support.example_orders import definition, revision
+from support.example_orders import revision
 
 BATCH = orders.A_CALL
 AT_ONCE = WorkerSettings.model_fields["jobs"].default  # batches in hand, as in a worker
@@ -30,14 +28,13 @@ class Writer:
     """Makes messages of orders."""
 
     def __init__(self) -> None:
-        self._renderer, self._revision = Renderer(), revision()
-        self._schema = ContextSchema(definition().context)
-        self._base = self._schema.base({})
+        self._revision = revision()
+        self._email = CompiledEmail(self._revision)
 
-    async def write(self, numbered: Sequence[tuple[int, dict[str, Any]]]) -> list[EmailMessage]:
+    def write(self, numbered: Sequence[tuple[int, dict[str, Any]]]) -> list[EmailMessage]:
         """The messages of these orders."""
         requests = [self._request(**order) for _, order in numbered]
-        rendered = await self._renderer.render(self._revision, requests)
+        rendered = [self._email.render(request) for request in requests]
         now_s = time.time()
         return [
             self._message(f"bare-{number}", request, result, now_s)
@@ -45,17 +42,19 @@ class Writer:
             if isinstance(result, RenderedEmail)
         ]
 
-    def _request(self, context: dict[str, object], **recipient: Any) -> RenderRequest:
-        return RenderRequest(recipient=Recipient(**recipient), context=self._schema.resolve(self._base, context))
+    def _request(self, addresses: dict[str, str], **rest: Any) -> RenderRequest[Plain]:
+        return RenderRequest(email=addresses["email"], shared={}, **rest)
 
-    def _message(self, delivery_id: str, request: RenderRequest, result: RenderedEmail, now_s: float) -> EmailMessage:
+    def _message(
+        self, delivery_id: str, request: RenderRequest[Plain], result: RenderedEmail, now_s: float
+    ) -> EmailMessage:
         email = self._revision.definition.email
         assert email
         return EmailMessage(
             delivery_id=delivery_id,
             sender=email.sender,
             reply_to=email.reply_to,
-            to_address=request.recipient.addresses["email"],
+            to_address=request.email,
             subject=result.subject,
             html=result.html,
             text=result.text,
@@ -87,14 +86,14 @@ class Loop:
     async def _batches(self, source: Iterator[tuple[int, dict[str, Any]]]) -> int:
         sent = 0
         while batch := list(islice(source, BATCH)):
-            outcomes = await self._email.send(await self._writer.write(batch))
+            outcomes = await self._email.send(self._writer.write(batch))
             sent += sum(isinstance(outcome, Sent) for outcome in outcomes)
         return sent
 
 
-async def messages_of(count: int) -> list[EmailMessage]:
+def messages_of(count: int) -> list[EmailMessage]:
     """The first orders as messages."""
-    return await Writer().write(list(enumerate(orders.plain(count))))
+    return Writer().write(list(enumerate(orders.plain(count))))
 
 
 async def _run(smtp_port: int, count: int) -> None:

@@ -38,7 +38,7 @@ async def _prepared() -> tuple[bytes, int]:
     """A hundred messages with their envelopes, and the average size of one."""
     builder = MimeBuilder("example.com")
     parts = []
-    for message in await messages_of(orders.A_CALL):
+    for message in messages_of(orders.A_CALL):
         built = builder.build(message)
         assert isinstance(built, BuiltEmail)
         envelope = f"MAIL FROM:<{built.mail_from}>\r\nRCPT TO:<{built.rcpt_to}>\r\nDATA\r\n"

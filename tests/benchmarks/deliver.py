@@ -39,7 +39,7 @@ async def measure(plan: Plan) -> list[Row]:
             ours.append(plan.deliveries / await send(clarion, sinks, calls, plan.deliveries))
             cpu.append({name: 1e6 * used / plan.deliveries for name, used in meter.read().items()})
         grown = {name: now - memory[name] for name, now in _memory(clarion).items()}
-        rss = rss_mib(clarion.pids["worker"])
+        rss = {name: rss_mib(clarion.pids[name]) for name in ("worker", "renderer")}
     plain = await obvious_rate(plan)
     sent = plan.deliver_rounds * plan.deliveries
     drift = f"{sent:,} messages: " + ", ".join(f"{name} {mib:+.1f}" for name, mib in grown.items())
@@ -51,7 +51,7 @@ async def measure(plan: Plan) -> list[Row]:
         *_cpu_rows(cpu, median(bare_cpu)),
     ]
     rows += [
-        Row(id="worker_rss_mib", value=rss, unit="MiB"),
+        *(Row(id=f"{name}_rss_mib", value=used, unit="MiB") for name, used in rss.items()),
         Row(id="rss_drift_mib", value=sum(grown.values()), unit="MiB", note=drift),
     ]
     return rows

@@ -26,6 +26,7 @@ from clarion_core.store.store import Store
 from clarion_stack.local import script
 from clarion_stack.redis import RedisServer
 from support.example_orders import CAMPAIGN
+from support.render_children import children_of
 
 ROOT = Path(__file__).parents[2]
 KEPT = ROOT / ".clarion"
@@ -34,7 +35,9 @@ CALLS_AT_ONCE = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stand:
-    """A running Clarion. `pids` are its processes by name, `environment` is what they were told."""
+    """A running Clarion. `pids` are its processes by name, the renderer is the worker's child; `environment` is what
+    they were told.
+    """
 
     place: Path
     target: str
@@ -92,6 +95,7 @@ async def stand(
         pids = {"redis": redis.pid or 0, "server": server.pid, "sink": mail.pid}
         if worker:
             room = stack.enter_context(Child("worker", program("worker"), own, '"working"', told))
+            [pids["renderer"]] = children_of(room.pid)
             pids["worker"] = room.pid
         clarion = Stand(
             place=own,

@@ -8,12 +8,11 @@ from decimal import Decimal
 from typing import Any
 
 from clarion_core.addresses import check_email
-from clarion_core.content.check import check
 from clarion_core.content.environment import compile_template
-from clarion_core.content.renderer import Renderer
 from clarion_core.content.types import RenderedEmail
 from clarion_core.domain.context import ContextSchema, declaration_problems
 from support.example_orders import EXAMPLES, definition, make_orders, orders, request_of, revision, valid_orders
+from support.templates import check, render
 
 RESERVED = (".example", ".test", "example.com", "example.org", "example.net")
 
@@ -98,11 +97,9 @@ def test_the_single_order_is_one_of_them() -> None:
     assert json.loads((EXAMPLES / "order.json").read_text("utf-8")) in valid_orders()
 
 
-async def test_every_valid_order_becomes_a_complete_mail_in_both_parts() -> None:
+def test_every_valid_order_becomes_a_complete_mail_in_both_parts() -> None:
     lines = valid_orders()
-    for order, mail in zip(
-        lines, await Renderer().render(revision(), [request_of(line) for line in lines]), strict=True
-    ):
+    for order, mail in zip(lines, render(revision(), [request_of(line) for line in lines]), strict=True):
         context = order["context"]
         assert isinstance(mail, RenderedEmail), mail
         assert context["order_id"] in mail.subject
@@ -113,22 +110,23 @@ async def test_every_valid_order_becomes_a_complete_mail_in_both_parts() -> None
         assert "None" not in mail.html + mail.text
 
 
-async def test_what_a_customer_writes_stays_text_in_html() -> None:
+def test_what_a_customer_writes_stays_text_in_html() -> None:
     notes = [line for line in valid_orders() if "<b>" in line["context"].get("note", "")]
-    (mail, *_) = await Renderer().render(revision(), [request_of(line) for line in notes])
+    (mail, *_) = render(revision(), [request_of(line) for line in notes])
     assert isinstance(mail, RenderedEmail)
     assert "&lt;b&gt;at no. 12&lt;/b&gt; &amp; ring twice." in mail.html
     assert "<b>at no. 12</b> & ring twice." in mail.text
 
 
-async def test_the_mails_are_what_plain_jinja_makes_of_them() -> None:
+def test_the_mails_are_what_plain_jinja_makes_of_them() -> None:
     email = definition().email
     assert email is not None
     html, text = compile_template(email.html, "email.html"), compile_template(email.text, "email.text")
     for order in valid_orders()[:44]:
         request = request_of(order)
-        recipient = {"user_id": request.recipient.user_id, "locale": request.recipient.locale}
-        variables = {**request.context, "recipient": recipient, "profile": request.recipient.profile}
-        (mail,) = await Renderer().render(revision(), [request])
+        schema = ContextSchema(definition().context)
+        recipient = {"user_id": request.user_id, "locale": request.locale}
+        variables = {**schema.base(request.shared), "recipient": recipient, "profile": request.profile}
+        (mail,) = render(revision(), [request])
         assert isinstance(mail, RenderedEmail)
         assert (mail.html, mail.text) == (html.render(variables), text.render(variables))

@@ -12,17 +12,16 @@ from hypothesis import strategies as st
 
 from clarion_core.content.filters import known_locale
 from clarion_core.content.numerals import currency_numerals, decimal_numerals
-from clarion_core.content.renderer import Renderer
 from clarion_core.content.types import RenderedEmail, RenderFailure
-from support.templates import request, revision
+from support.templates import render, request, revision
 
 LOCALES = sorted(localedata.locale_identifiers())
 CURRENCIES = ["EUR", "USD", "JPY", "KWD", "CHF", "INR", "XAU", "ZZZ"]
 
 
-async def said(expression: str, locale: str, value: object = None) -> str:
+def said(expression: str, locale: str, value: object = None) -> str:
     campaign = revision(context=("value",), text="{{ " + expression + " }}")
-    (result,) = await Renderer().render(campaign, [request({"value": value}, locale=locale)])
+    (result,) = render(campaign, [request({"value": value}, locale=locale)])
     assert isinstance(result, RenderedEmail), result
     return result.text
 
@@ -55,20 +54,18 @@ async def said(expression: str, locale: str, value: object = None) -> str:
         ("value | date('yyyy-MM-dd')", "ar", "2026-11-24"),
     ],
 )
-async def test_the_locale_decides(expression: str, locale: str, expected: str) -> None:
-    assert (
-        await said(expression, locale, datetime(2026, 11, 24, 23, 30, tzinfo=timezone(timedelta(hours=2)))) == expected
-    )
+def test_the_locale_decides(expression: str, locale: str, expected: str) -> None:
+    assert said(expression, locale, datetime(2026, 11, 24, 23, 30, tzinfo=timezone(timedelta(hours=2)))) == expected
 
 
-async def test_text_in_rfc_3339_is_a_date_too() -> None:
-    assert await said("value | datetime('short')", "en-GB", "2026-11-24T08:00:00Z") == "24/11/2026, 08:00"
+def test_text_in_rfc_3339_is_a_date_too() -> None:
+    assert said("value | datetime('short')", "en-GB", "2026-11-24T08:00:00Z") == "24/11/2026, 08:00"
 
 
-async def test_the_same_instant_at_two_offsets_is_two_times_of_day() -> None:
+def test_the_same_instant_at_two_offsets_is_two_times_of_day() -> None:
     instant = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
-    assert await said("value | time", "de", instant) == "08:00"
-    assert await said("value | time", "de", instant.astimezone(timezone(timedelta(hours=9)))) == "17:00"
+    assert said("value | time", "de", instant) == "08:00"
+    assert said("value | time", "de", instant.astimezone(timezone(timedelta(hours=9)))) == "17:00"
 
 
 @pytest.mark.parametrize(
@@ -87,9 +84,9 @@ async def test_the_same_instant_at_two_offsets_is_two_times_of_day() -> None:
         "'2026-11-24T08:00:00Z' | date('short', 'Mars/Olympus')",
     ],
 )
-async def test_what_is_no_amount_or_date_fails(expression: str) -> None:
-    await said("1 | money('EUR')", "en")  # so that a cached 1 can't stand in for true
-    (result,) = await Renderer().render(revision(text="{{ " + expression + " }}"), [request()])
+def test_what_is_no_amount_or_date_fails(expression: str) -> None:
+    said("1 | money('EUR')", "en")  # so that a cached 1 can't stand in for true
+    (result,) = render(revision(text="{{ " + expression + " }}"), [request()])
     assert isinstance(result, RenderFailure)
 
 

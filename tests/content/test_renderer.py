@@ -1,180 +1,308 @@
-"""What comes out of the renderer, recipient by recipient."""
+"""The renderer through its real children: what hostile templates, signals and crashes do to a batch."""
 
 from __future__ import annotations
 
 import asyncio
-import pickle
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
+import uvloop
 
-from clarion_core.content.environment import compile_template
+from clarion_core.content import process
 from clarion_core.content.renderer import Renderer
-from clarion_core.content.types import RenderedEmail, RenderFailure, RenderRequest
-from support.templates import request, revision
+from clarion_core.content.types import Rendered, RenderedEmail, RenderFailure
+from clarion_core.content.wire import Limits
+from support import example_orders
+from support.hostile import HOSTILE
+from support.records import until
+from support.render_children import children_of, cpu_s, environment_of, files_of, runs
+from support.templates import check, definition, in_transit, render, request, revision
+
+Make = Callable[..., Renderer]
+GUILTY = "{% if profile.guilty %}"
+SPINS = GUILTY + "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}{% endif %}"
+SPINS_IN_C = GUILTY + "{{ 9 ** (9 ** 9) }}{% endif %}"
 
 
-async def rendered(request_: RenderRequest | None = None, **parts: Any) -> RenderedEmail:
-    (result,) = await Renderer().render(revision(**parts), [request_ or request()])
-    assert isinstance(result, RenderedEmail), result
-    return result
+@pytest.fixture
+async def make() -> AsyncIterator[Make]:
+    made: list[Renderer] = []
+
+    def make(**limits: Any) -> Renderer:
+        made.append(Renderer(Limits(**({"render_s": 0.25, "compile_s": 2.0, "memory_mib": 256} | limits))))
+        return made[-1]
+
+    yield make
+    for renderer in made:
+        await renderer.close()
+    assert not children_of(os.getpid())
 
 
-async def failure(request_: RenderRequest | None = None, **parts: Any) -> str:
-    (result,) = await Renderer().render(revision(**parts), [request_ or request()])
-    assert isinstance(result, RenderFailure), result
-    return result.detail
+async def rendered(renderer: Renderer, text: str, count: int = 3, *guilty: int) -> list[Rendered]:
+    """What recipients become of whom some make the template do what it says under GUILTY."""
+    requests = [request(user_id=f"u-{n}", profile={"guilty": n in guilty}) for n in range(count)]
+    template = text + "ok {{ recipient.user_id }}"
+    return await renderer.render(revision(text, text=template), [in_transit(each) for each in requests])
 
 
-async def test_templates_see_context_recipient_profile_and_campaign() -> None:
-    text = "{{ order.id }} {{ recipient.user_id }} {{ recipient.locale }} {{ recipient.email }} {{ profile.name }} "
-    text += "{{ campaign.id }} {{ campaign.display_name }}"
-    given = request({"order": {"id": 7}}, user_id="u-9", locale="de", profile={"name": "Ada"})
-    assert (
-        await rendered(given, context=("order",), text=text)
-    ).text == "7 u-9 de ada@example.com Ada hello Hello mail"
+def ok(count: int) -> list[Rendered]:
+    return [RenderedEmail(subject="Hello", html="", text=f"ok u-{n}") for n in range(count)]
 
 
-async def test_html_is_escaped_and_subject_and_text_are_not() -> None:
-    template = "{{ name }}"
-    given = request({"name": "<b>&'\""})
-    mail = await rendered(given, context=("name",), subject=template, html=template, text=template)
-    assert (mail.subject, mail.html, mail.text) == ("<b>&'\"", "&lt;b&gt;&amp;&#39;&#34;", "<b>&'\"")
+def told(results: list[Rendered]) -> dict[int, str]:
+    """The failures by recipient."""
+    return {n: result.detail for n, result in enumerate(results) if isinstance(result, RenderFailure)}
 
 
-async def test_escaping_filters_know_the_content_type_too() -> None:
-    template = "{{ names | join('<br>') }}"
-    mail = await rendered(request({"names": ["<a>", "b"]}), context=("names",), html=template, text=template)
-    assert (mail.html, mail.text) == ("&lt;a&gt;&lt;br&gt;b", "<a><br>b")
+@pytest.mark.parametrize("name", HOSTILE)
+async def test_a_hostile_template_fails_its_recipient_and_nobody_else(make: Make, name: str) -> None:
+    renderer = make(render_s=0.1)
+    text = GUILTY + HOSTILE[name] + "{% endif %}"
+    results = await rendered(renderer, text, 10, 4)
+    [(guilty, detail)] = told(results).items()
+    assert guilty == 4
+    assert detail.startswith("email.text")
+    assert [result for n, result in enumerate(results) if n != guilty] == ok(4) + ok(10)[5:]
+    assert await rendered(renderer, text) == ok(3)
 
 
-async def test_an_absent_body_is_empty() -> None:
-    assert await rendered(subject="s", html="", text="t") == RenderedEmail(subject="s", html="", text="t")
+async def test_the_orders_become_what_they_become_in_this_process(make: Make) -> None:
+    requests = [example_orders.request_of(order) for order in example_orders.valid_orders()]
+    mails = await make().render(example_orders.revision(), [in_transit(each) for each in requests])
+    assert mails == render(example_orders.revision(), requests)
 
 
-@pytest.mark.parametrize(
-    ("subject", "expected"),
-    [
-        ("a\r\nBcc: b@example.com", "a Bcc: b@example.com"),
-        (" a \n\t b\x00c\x85d\u2028e\u2029\x7ff ", "a b c d e f"),
-        ("שלום \u200f!", "שלום \u200f!"),
-        ("a\u00a0b", "a\u00a0b"),
-    ],
-)
-async def test_the_subject_is_one_line(subject: str, expected: str) -> None:
-    assert (await rendered(request({"s": subject}), context=("s",), subject="{{ s }}")).subject == expected
+def test_it_does_so_on_the_loop_that_workers_run_on() -> None:
+    async def run() -> list[Rendered]:
+        renderer = Renderer(Limits(render_s=0.1, compile_s=2.0, memory_mib=256))
+        try:
+            return [*await rendered(renderer, SPINS_IN_C, 60, 7), *await rendered(renderer, "", 120)]
+        finally:
+            await renderer.close()
+
+    results = uvloop.run(run())
+    assert told(results).keys() == {7}
+    assert results[60:] == ok(120)
+    assert not children_of(os.getpid())
 
 
-async def test_a_missing_profile_attribute_fails_unless_it_has_a_default() -> None:
-    assert (await rendered(text="Hi {{ profile.name | default('there') }}")).text == "Hi there"
-    assert await failure(text="Hi\n\n{{ profile.name }}") == "email.text, line 3: UndefinedError: 'name' has no value"
-    assert "UndefinedError" in await failure(text="{% if profile.name %}x{% endif %}")
+class TestReasons:
+    async def test_a_loop_is_told_with_its_line(self, make: Make) -> None:
+        results = await rendered(make(render_s=0.1), "\n\n" + SPINS, 2, 1)
+        assert told(results) == {1: "email.text, line 3: took longer than 100 ms"}
+
+    async def test_what_no_python_code_runs_in_is_told_with_its_template(self, make: Make) -> None:
+        text = GUILTY + "{{ (range(99999) | list * 100) | sort | length }}{% endif %}"
+        results = await rendered(make(render_s=0.05), text, 2, 1)
+        assert told(results) == {1: "email.text: took longer than 50 ms"}
+
+    async def test_memory_is_told_with_its_line(self, make: Make) -> None:
+        text = "\n" + GUILTY + "{{ 'a' * 10**9 }}{% endif %}"
+        results = await rendered(make(memory_mib=100), text, 2, 1)
+        assert told(results) == {1: "email.text, line 2: needed more than 100 MiB"}
+
+    async def test_a_mail_that_is_too_long_is_told(self, make: Make) -> None:
+        results = await rendered(make(), GUILTY + "{{ 'a' * 2097152 }}{% endif %}", 2, 1)
+        assert told(results) == {1: "email.text: is longer than 2,097,152 characters"}
+
+    async def test_a_revision_that_can_not_be_compiled_fails_every_recipient(self, make: Make) -> None:
+        renderer = make()
+        for broken, error in (
+            (revision("a", text="{{ 1 +"), "TemplateSyntaxError"),
+            (revision("b", email=False), "LookupError"),
+        ):
+            for _ in range(2):
+                results = await renderer.render(broken, [in_transit(request())] * 2)
+                assert results == [RenderFailure(detail=f"can't be compiled: {error}")] * 2
+
+    async def test_a_revision_that_takes_too_long_to_compile_fails_every_recipient(self, make: Make) -> None:
+        huge = revision(context=("x",), html="{{ x }}" * 6000)
+        results = await make(compile_s=0.02).render(huge, [in_transit(request())] * 2)
+        assert results == [RenderFailure(detail="email.html: took longer than 20 ms to compile")] * 2
+
+    async def test_data_that_do_not_fit_their_declaration_fail_their_recipient(self, make: Make) -> None:
+        order = example_orders.valid_orders()[0]
+        wrong = example_orders.request_of({**order, "context": {**order["context"], "placed_at": "soon"}})
+        results = await make().render(
+            example_orders.revision(), [in_transit(each) for each in (wrong, example_orders.request_of(order))]
+        )
+        assert told(results) == {0: "the message: ValueError"}
 
 
-async def test_an_optional_name_without_value_is_none_and_prints_as_nothing() -> None:
-    assert (await rendered(context=("note",), text="[{{ note }}]{% if note is none %}none{% endif %}")).text == "[]none"
+class TestOthers:
+    async def test_several_guilty_ones_in_several_batches_fail_alone(self, make: Make) -> None:
+        results = await rendered(make(render_s=0.1), SPINS, 130, 0, 49, 50, 129)
+        assert told(results).keys() == {0, 49, 50, 129}
+        assert [result for result in results if isinstance(result, RenderedEmail)] == [
+            mail for n, mail in enumerate(ok(130)) if n not in told(results)
+        ]
+
+    async def test_what_others_left_in_memory_fails_nobody(self, make: Make) -> None:
+        # Formatted dates are kept, and a hostile style is long: after a few dozen recipients nothing is left.
+        text = "{{ '2026-11-24T08:00:00Z' | date(recipient.user_id + \"'\" + 'a' * 10**6 + \"'\") | length }} "
+        renderer = make(memory_mib=64)
+        await renderer.start()
+        [child] = children_of(os.getpid())
+        assert told(await rendered(renderer, text, 60)) == {}
+        assert not runs(child)
+
+    async def test_while_suspects_are_worked_on_other_campaigns_go_on(self, make: Make) -> None:
+        renderer = make(render_s=0.5)
+        guilty = asyncio.create_task(rendered(renderer, SPINS, 10, *range(10)))
+        for _ in range(20):
+            assert await rendered(renderer, "", 60) == ok(60)
+        assert not guilty.done()
+        guilty.cancel()
+        await asyncio.wait([guilty])
+        assert await rendered(renderer, SPINS) == ok(3)
+
+    async def test_a_call_that_is_cancelled_leaves_the_others_alone(self, make: Make) -> None:
+        renderer = make()
+        one, other = (asyncio.create_task(rendered(renderer, text, 60)) for text in ("one ", ""))
+        await asyncio.sleep(0)
+        one.cancel()
+        assert await other == ok(60)
 
 
-async def test_keys_of_the_data_win_over_methods() -> None:
-    mail = await rendered(request({"order": {"items": [1, 2]}}), context=("order",), text="{{ order.items | sum }}")
-    assert mail.text == "3"
+class TestChild:
+    async def test_a_child_killed_in_the_middle_of_its_work_costs_nobody_a_message(self, make: Make) -> None:
+        renderer = make()
+        first = asyncio.create_task(rendered(renderer, "", 50))
+        rest = [asyncio.create_task(rendered(renderer, "", 400)) for _ in range(4)]
+        await first
+        [child] = children_of(os.getpid())
+        os.kill(child, signal.SIGKILL)
+        assert await asyncio.gather(*rest) == [ok(400)] * 4
+        assert child not in children_of(os.getpid())
+
+    async def test_a_child_killed_while_it_has_nothing_to_do_is_replaced(self, make: Make) -> None:
+        renderer = make()
+        await renderer.start()
+        [child] = children_of(os.getpid())
+        os.kill(child, signal.SIGKILL)
+        assert await rendered(renderer, "", 60) == ok(60)
+
+    async def test_a_child_that_stands_still_is_replaced_and_fails_nobody(self, make: Make) -> None:
+        renderer = make(render_s=0.02, compile_s=0.02)
+        await renderer.start()
+        [child] = children_of(os.getpid())
+        os.kill(child, signal.SIGSTOP)
+        assert await rendered(renderer, "", 60) == ok(60)
+        assert not runs(child)
+
+    async def test_a_message_whose_children_all_die_fails_in_the_end(self, make: Make) -> None:
+        renderer = make(render_s=50)
+        waiting = asyncio.create_task(rendered(renderer, SPINS, 2, 1))
+        while not waiting.done():
+            for child in children_of(os.getpid()):
+                if cpu_s(child) > 0.4:  # it started in a fraction of that
+                    with suppress(ProcessLookupError):
+                        os.kill(child, signal.SIGKILL)
+            await asyncio.wait([waiting], timeout=0.01)
+        assert told(waiting.result()) == {1: "email.text: its process was ended by SIGKILL"}
+
+    async def test_a_child_that_can_not_be_started_is_waited_for(
+        self, make: Make, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        renderer = make()
+        with monkeypatch.context() as broken:
+            broken.setattr(process, "_COMMAND", (sys.executable, "-c", "raise SystemExit(1)"))
+            waiting = asyncio.create_task(rendered(renderer, ""))
+            await asyncio.wait([waiting], timeout=0.2)
+            broken.setattr(process, "_COMMAND", ("/no/such/program",))
+            await asyncio.wait([waiting], timeout=0.5)
+            assert not waiting.done()
+        assert await waiting == ok(3)
+
+    async def test_a_child_knows_no_secret_and_holds_nothing_open(
+        self, make: Make, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("CLARION_REDIS_URL", "redis://:canary4711@127.0.0.1/0")
+        renderer = make()
+        await rendered(renderer, "")
+        [child] = children_of(os.getpid())
+        assert environment_of(child).keys() <= {"PYTHONPATH", "LD_LIBRARY_PATH", "TZ"}
+        opened = files_of(child)
+        assert {opened.pop(standard) for standard in (0, 1, 2)} == {"/dev/null"}
+        assert len([what for what in opened.values() if not what.startswith("/dev/null")]) == 2
+
+    async def test_signals_that_end_its_parent_do_not_end_it(self, make: Make) -> None:
+        renderer = make()
+        await renderer.start()
+        [child] = children_of(os.getpid())
+        assert os.getsid(child) == os.getpgid(child) == child
+        for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            os.kill(child, signum)
+        assert await rendered(renderer, "") == ok(3)
+        assert children_of(os.getpid()) == [child]
+
+    async def test_a_child_ends_with_its_parent(self) -> None:
+        program = """
+import asyncio, sys
+from clarion_core.content.renderer import Renderer
+from clarion_core.content.wire import Limits
+from support.render_children import children_of
+import os
+
+async def main():
+    await Renderer(Limits(render_s=60, compile_s=60, memory_mib=256)).start()
+    print(*children_of(os.getpid()), flush=True)
+    await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+        parent = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE, env={"PYTHONPATH": os.pathsep.join(sys.path)}
+        )
+        assert parent.stdout
+        child = int(await parent.stdout.readline())
+        assert runs(child)
+        parent.kill()
+        await parent.wait()
+
+        async def is_gone() -> bool:
+            return not runs(child)
+
+        await until(is_gone)
+
+    async def test_a_revision_is_sent_once_and_the_least_used_is_forgotten(self, make: Make) -> None:
+        renderer = make()
+
+        async def text_of(key: str, text: str) -> str:
+            (result,) = await renderer.render(revision(key, text=text), [in_transit(request())])
+            assert isinstance(result, RenderedEmail)
+            return result.text
+
+        assert await text_of("a", "old a") == "old a"
+        assert await text_of("b", "old b") == "old b"
+        for n in range(process.KEPT - 1):
+            assert await text_of(f"{n}", f"{n}") == f"{n}"
+            assert await text_of("a", "new a") == "old a"
+        assert await text_of("b", "new b") == "new b"
 
 
-async def test_one_recipients_failure_leaves_the_others_alone() -> None:
-    requests = [request(profile={"name": name} if name else {}, user_id=name) for name in ("Ada", "", "Grace")]
-    results = await Renderer().render(revision(text="{{ profile.name }}"), requests)
-    assert [type(result) for result in results] == [RenderedEmail, RenderFailure, RenderedEmail]
-    assert [result.text for result in results if isinstance(result, RenderedEmail)] == ["Ada", "Grace"]
+class TestCheck:
+    async def test_problems_are_those_found_in_this_process(self, make: Make) -> None:
+        bad = definition(subject="{{ a }}", html="{{ b1 }}\n{{ b2 | nofilter }}", text="{{ 1 +", sender="nobody")
+        found = await make().check(bad, "campaign.contents[0]")
+        assert len(found) == 6
+        assert found == check(bad, "campaign.contents[0]")
+        assert await make().check(example_orders.definition(), "campaign.contents[0]") == []
 
+    async def test_a_template_that_takes_too_long_is_a_problem_at_its_place(self, make: Make) -> None:
+        renderer = make(compile_s=0.05)
+        huge = definition(context=("x",), html="{{ x }}" * 5000, text="{{ y }}")
+        slow, undeclared = await renderer.check(huge, "c")
+        assert (slow.where, slow.message) == ("c.email.html:1:1", "took longer than 50 ms to compile")
+        assert undeclared.where == "c.email.text:1:4"
 
-async def test_recipients_share_nothing() -> None:
-    text = "{% if profile.first %}{% set seen = 1 %}{% endif %}{{ seen is defined }}"
-    requests = [request(profile={"first": True}), request(profile={"first": False})]
-    results = await Renderer().render(revision(text=text), requests)
-    assert [result.text for result in results if isinstance(result, RenderedEmail)] == ["True", "False"]
-
-
-async def test_what_one_template_sets_another_does_not_see() -> None:
-    assert (await rendered(html="{% set x = 1 %}{{ x }}", text="{{ x is defined }}")).text == "False"
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "{{ table[profile.secret] }}",
-        "{{ profile[profile.secret] }}",
-        "{{ profile | attr(profile.secret) }}",
-        "{{ [profile] | map(attribute=profile.secret) | join }}",
-        "{{ profile.secret + 1 }}",
-        "{{ profile.secret | money('EUR') }}",
-        "{{ profile.secret | date }}",
-        "{{ 1 | money(profile.secret) }}",
-        "{{ '2026-01-01T00:00:00Z' | date('short', profile.secret) }}",
-        "{{ profile.secret.nope }}",
-        "{{ profile.secret() }}",
-        "{{ profile.secret % 1 }}",
-    ],
-)
-async def test_a_failure_says_where_without_any_data(text: str) -> None:
-    detail = await failure(request({"table": {}}, profile={"secret": "Swordfish"}), context=("table",), text=text)
-    assert detail.startswith("email.text, line 1: ")
-    assert "wordfish" not in detail.lower()
-
-
-async def test_a_failure_in_a_macro_names_the_macros_line() -> None:
-    text = "{% macro m(x) %}\n\n{{ x.nope }}\n{% endmacro %}\n\n{{ m(profile) }}"
-    assert await failure(text=text) == "email.text, line 3: UndefinedError: 'nope' has no value"
-
-
-async def test_a_revision_that_does_not_compile_fails_every_recipient() -> None:
-    results = await Renderer().render(revision(text="{{ 1 +"), [request(), request()])
-    assert results == [RenderFailure(detail="can't be compiled: TemplateSyntaxError")] * 2
-    results = await Renderer().render(revision(email=False), [request()])
-    assert results == [RenderFailure(detail="can't be compiled: LookupError")]
-
-
-async def test_a_revision_is_compiled_once_and_the_least_used_is_forgotten() -> None:
-    renderer = Renderer(capacity=2)
-
-    async def text_of(key: str, text: str) -> str:
-        (result,) = await renderer.render(revision(key, text=text), [request()])
-        assert isinstance(result, RenderedEmail)
-        return result.text
-
-    assert await text_of("a", "old a") == "old a"
-    assert await text_of("b", "old b") == "old b"
-    assert await text_of("a", "new a") == "old a"
-    assert await text_of("c", "old c") == "old c"
-    assert await text_of("b", "new b") == "new b"
-
-
-async def test_a_long_batch_lets_others_run() -> None:
-    turns = 0
-
-    async def other() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    task = asyncio.create_task(other())
-    await Renderer().render(revision(), [request()] * 500)
-    task.cancel()
-    assert turns >= 9
-
-
-async def test_everything_that_goes_in_and_comes_out_can_be_sent_to_a_process() -> None:
-    campaign, asked = revision(text="{{ profile.name }}"), [request(profile={"name": "Ada"}), request()]
-    results = await Renderer().render(*pickle.loads(pickle.dumps((campaign, asked))))
-    assert pickle.loads(pickle.dumps(results)) == results
-
-
-async def test_it_renders_what_jinja_renders() -> None:
-    source = (
-        "{% for n in items %}{{ loop.index }}{{ n }}{% endfor %}{% macro m(a) %}<{{ a }}>{% endmacro %}{{ m('<') }}"
-    )
-    source += "{% block b %}{{ items | join('<') }}{% endblock %}{% set x = range(3) | list %}{{ x }}{{ none }}"
-    mail = await rendered(request({"items": ["<", 2]}), context=("items",), html=source, text=source)
-    variables = {"items": ["<", 2], "recipient": {"locale": "en"}}
-    assert mail.html == compile_template(source, "email.html").render(variables)
-    assert mail.text == compile_template(source, "email.text").render(variables)
+    @pytest.mark.parametrize("name", HOSTILE)
+    async def test_looking_into_a_hostile_template_is_harmless(self, make: Make, name: str) -> None:
+        renderer = make()
+        await renderer.check(definition(html=HOSTILE[name]), "c")
+        assert await rendered(renderer, "") == ok(3)

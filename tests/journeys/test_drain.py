@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import secrets
+import signal
 
 import pytest
 
@@ -54,6 +56,24 @@ async def test_a_store_that_is_away_holds_nobody_up_for_longer_than_the_drain_bo
     report = await journey.report()
     assert report.closes, report
     assert report.states == {"sent": 100}
+
+
+async def test_a_signal_for_a_workers_whole_group_leaves_it_what_it_needs_to_drain(journey: Journey) -> None:
+    await journey.server()
+    await journey.campaign()
+    worker = await journey.worker(sweep_s=0.2)
+    await journey.trigger([f"user-{index}@example.com" for index in range(1000)])
+    await journey.sink.wait_for(10)
+    os.killpg(worker.pid, signal.SIGTERM)
+    async with asyncio.timeout(PATIENCE_S):
+        assert await worker.ended() == 0, worker
+    assert not worker.logs("render_child_ended")
+
+    await journey.worker(sweep_s=0.2)
+    await journey.finished()
+    report = await journey.report()
+    assert report.closes, report
+    assert (report.states, report.ambiguous) == ({"sent": 1000}, 0)
 
 
 async def test_workers_told_to_end_at_any_moment_end_and_leave_nothing_to_be_found(journey: Journey) -> None:

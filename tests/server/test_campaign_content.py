@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
+from collections.abc import Awaitable
 from typing import Any
 
 import pytest
 from grpc import StatusCode
 
-from clarion.v1 import campaign_pb2
+from clarion.v1 import campaign_pb2, campaign_service_pb2_grpc
 from clarion.v1 import campaign_service_pb2 as pb
 from support.clarion import CAMPAIGN, Clarion, a_campaign, a_recipient, an_email
+from support.hostile import HOSTILE
 from support.refusal import Refused, refused
 
 Field = campaign_pb2.ContextField
@@ -28,6 +32,17 @@ async def refusal_of(clarion: Clarion, **fields: Any) -> Refused:
     changing = await refused(clarion.campaigns.UpdateCampaign(pb.UpdateCampaignRequest(campaign=campaign)))
     assert changing == error
     return error
+
+
+async def refused_while_others_are_answered(stub: Any, call: Awaitable[Any]) -> Refused:
+    """Why a call is refused that takes long; on the way, calls that take no time are answered one after the other."""
+    refusing = asyncio.ensure_future(refused(call))
+    answered = 0
+    while not refusing.done():
+        await stub.GetCampaign(pb.GetCampaignRequest(name=CAMPAIGN))
+        answered += 1
+    assert answered > 5
+    return await refusing
 
 
 async def preview(clarion: Clarion, **fields: Any) -> pb.PreviewCampaignResponse:
@@ -80,6 +95,24 @@ class TestTemplates:
         error = await refusal_of(clarion, contents=[email])
         assert error.says == (StatusCode.INVALID_ARGUMENT, "TEMPLATE_INVALID")
         assert list(error.violations) == [f"campaign.contents[0].email.{path}"]
+
+    async def test_a_template_that_takes_too_long_to_compile_is_refused_while_others_are_answered(
+        self, clarion: Clarion
+    ) -> None:
+        await clarion.campaigns.CreateCampaign(pb.CreateCampaignRequest(campaign_id="welcome", campaign=a_campaign()))
+        strict = await clarion.channel(await clarion.serve(compile_s=0.1))
+        stub = campaign_service_pb2_grpc.CampaignServiceStub(strict)
+        huge = a_campaign(context=[CITY], contents=[an_email(html="{{ city }}" * 6000)])
+        update = pb.UpdateCampaignRequest(campaign=campaign_pb2.Campaign(name=CAMPAIGN))
+        update.campaign.MergeFrom(huge)
+        for saving in (
+            stub.CreateCampaign(pb.CreateCampaignRequest(campaign_id="huge", campaign=huge)),
+            stub.UpdateCampaign(update),
+        ):
+            error = await refused_while_others_are_answered(stub, saving)
+            assert error.says == (StatusCode.INVALID_ARGUMENT, "TEMPLATE_INVALID")
+            assert error.violations == {"campaign.contents[0].email.html:1:1": "took longer than 100 ms to compile"}
+            assert error.metadata == {"template": "campaign.contents[0].email.html", "line": "1", "column": "1"}
 
     async def test_templates_at_their_limit_are_stored_and_longer_ones_refused(self, clarion: Clarion) -> None:
         request = pb.CreateCampaignRequest(
@@ -183,6 +216,15 @@ class TestPreview:
         error = await refused(preview(clarion))
         assert error.says == (StatusCode.INVALID_ARGUMENT, "TEMPLATE_INVALID")
         assert "'name' has no value" in error.message
+
+    @pytest.mark.parametrize("name", ["nested loops", "sort", "a doubling namespace"])
+    async def test_a_hostile_template_is_refused_while_others_are_answered(self, clarion: Clarion, name: str) -> None:
+        await clarion.live_campaign(contents=[an_email(text="Hello\n" + HOSTILE[name])])
+        error = await refused_while_others_are_answered(clarion.campaigns, preview(clarion))
+        assert error.says == (StatusCode.INVALID_ARGUMENT, "TEMPLATE_INVALID")
+        [(path, description)] = error.violations.items()
+        assert path == "campaign.contents[0].email"
+        assert re.fullmatch(r"email\.text(, line 2)?: (took longer than|needed more than) .*", description)
 
     async def test_a_draft_can_be_previewed(self, clarion: Clarion) -> None:
         request = pb.CreateCampaignRequest(campaign_id="welcome", campaign=a_campaign())

@@ -12,7 +12,7 @@ from clarion_core.domain.campaign import Action
 from clarion_core.domain.trigger import Counts, Placement, TriggerState
 from clarion_core.store.accepting import SEGMENT, AcceptItem, Verdict, segments_of
 from clarion_core.store.keys import LIMITS, PAGE, key
-from clarion_core.store.records import decode_rows, encode_recipient
+from clarion_core.store.records import decode_rows, encode, encode_recipient
 from support.records import LANE, Records, a_recipient, deliver, retry_at
 
 CREATED, REPLAYED, REUSED, GATE = Verdict.CREATED, Verdict.REPLAYED, Verdict.REUSED, Verdict.GATE
@@ -39,7 +39,7 @@ async def test_record_and_job_come_to_be_in_one_step(records: Records) -> None:
     assert await records.states(item.trigger_id) == "QQQ"
     (ref,) = await records.jobs()
     claim = await records.claim(ref=ref)
-    assert [each.recipient for each in claim.deliveries] == [a_recipient(index) for index in range(3)]
+    assert [encode(each.recipient) for each in claim.deliveries] == item.rows
     assert {each.trigger_id for each in claim.deliveries} == {item.trigger_id} == claim.heads.keys()
     assert await records.store.command("LLEN", key(0, "wake", LANE)) == 1
 

@@ -11,9 +11,8 @@ from typing import Any
 
 import yaml
 
-from clarion_core.content.types import RenderRequest, Revision
+from clarion_core.content.types import Plain, RenderRequest, Revision
 from clarion_core.domain.campaign import Category, ContextField, Definition, EmailContent, FieldType
-from clarion_core.domain.context import ContextSchema
 from clarion_core.domain.recipient import Recipient
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -52,11 +51,17 @@ def valid_orders() -> list[dict[str, Any]]:
     return [order for index, order in enumerate(orders()) if index not in faults]
 
 
-def request_of(order: dict[str, Any]) -> RenderRequest:
-    """The order as a worker hands it to the renderer: its context resolved."""
+def request_of(order: dict[str, Any]) -> RenderRequest[Plain]:
+    """The order as what is rendered for its recipient."""
     recipient = Recipient(**order["recipients"][0])
-    schema = ContextSchema(definition().context)
-    return RenderRequest(recipient=recipient, context=schema.resolve(schema.base(order["context"]), recipient.context))
+    return RenderRequest(
+        user_id=recipient.user_id,
+        email=recipient.addresses["email"],
+        locale=recipient.locale,
+        profile=dict(recipient.profile),
+        context=dict(recipient.context),
+        shared=order["context"],
+    )
 
 
 @cache

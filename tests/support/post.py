@@ -10,6 +10,7 @@ from clarion_core.content.renderer import Renderer
 from clarion_core.domain.campaign import Campaign, EmailContent
 from clarion_core.domain.channel import ChannelConfiguration, Provider
 from clarion_core.domain.outcome import Ambiguous, Outcome
+from clarion_core.settings import WorkerSettings
 from clarion_core.store.batches import BatchRef, BatchStore
 from clarion_core.store.breakers import Breakers
 from clarion_workers import run
@@ -79,12 +80,13 @@ class Post:
         self.leases = Leases(batches, 1, lease_s)
         self.windows = Windows(window)
         config = SmtpConfig(host="127.0.0.1", port=smtp_port, message_id_domain="example.com", timeout_s=5.0)
+        self.renderer = Renderer.from_settings(WorkerSettings())
         self.gate = Gate(EmailChannel(config))
         self.router = router or Router(EMAIL_CHANNEL, {"smtp": self.gate}, Breakers(records.store, channel="email"))
         post = run.Post(
             batches=batches,
             leases=self.leases,
-            composer=Composer(Revisions(records.campaigns), Renderer()),
+            composer=Composer(Revisions(records.campaigns), self.renderer),
             router=self.router,
             windows=self.windows,
             draining=self.draining,
@@ -94,6 +96,11 @@ class Post:
     async def run(self, ref: BatchRef) -> None:
         """Run a job to its end."""
         await self._deliverer.job({}, str(ref.shard), ref.id, ref.epoch)
+
+    async def close(self) -> None:
+        """Let go of the renderer and the connections."""
+        await self.renderer.close()
+        await self.gate.close()
 
     def start(self, ref: BatchRef) -> asyncio.Task[None]:
         """Run a job in a task."""

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from clarion_core.content.types import packed
 from clarion_core.domain.campaign import Action, Campaign, CampaignState, Definition, RetryPolicy, after
 from clarion_core.domain.delivery import DeliveryRecord, DeliveryState, Reason
 from clarion_core.domain.ids import derived_trigger_id
@@ -90,7 +91,7 @@ class Records:
         """A trigger of a campaign that `campaign` made, for this many recipients."""
         campaign = self._live[campaign_id]
         rows = [encode_recipient(a_recipient(index)) for index in range(count)]
-        head = Head(workspace="default", campaign_id=campaign_id, revision=campaign.revision, context={})
+        head = Head(workspace="default", campaign_id=campaign_id, revision=campaign.revision, context=packed({}))
         values = {
             "trigger_id": derived_trigger_id("default", campaign_id, request or self.request().id, 1),
             "campaign": campaign.key,

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from clarion_core.content.types import RenderRequest, Revision
+from clarion_core.content.check import outside_problems, templates
+from clarion_core.content.compiled import CompiledEmail
+from clarion_core.content.inspection import inspect
+from clarion_core.content.types import (
+    LimitReached,
+    Packed,
+    Plain,
+    RenderedEmail,
+    RenderFailure,
+    RenderRequest,
+    Revision,
+    TemplateProblem,
+    packed,
+)
 from clarion_core.domain.campaign import ContextField, Definition, EmailContent, FieldType
-from clarion_core.domain.recipient import Recipient
 
 
 def definition(
@@ -36,6 +49,34 @@ def request(
     email: str = "ada@example.com",
     locale: str = "en",
     profile: dict[str, object] | None = None,
-) -> RenderRequest:
-    recipient = Recipient(user_id=user_id, addresses={"email": email}, locale=locale, profile=profile or {})
-    return RenderRequest(recipient=recipient, context=context or {})
+) -> RenderRequest[Plain]:
+    """A recipient whose trigger has this context."""
+    return RenderRequest(
+        user_id=user_id, email=email, locale=locale, profile=profile or {}, context={}, shared=context or {}
+    )
+
+
+def render(
+    revision: Revision, requests: Sequence[RenderRequest[Plain]]
+) -> list[RenderedEmail | RenderFailure | LimitReached]:
+    """What the requests become, rendered in this process."""
+    email = CompiledEmail(revision)
+    return [email.render(request) for request in requests]
+
+
+def check(definition: Definition, path: str) -> list[TemplateProblem]:
+    """What is wrong with a definition, looked into in this process."""
+    found = [problem for template in templates(definition, path) for problem in inspect(template)]
+    return [*outside_problems(definition, path), *found]
+
+
+def in_transit(request: RenderRequest[Plain]) -> RenderRequest[Packed]:
+    """The request as it is given to a child."""
+    return RenderRequest(
+        user_id=request.user_id,
+        email=request.email,
+        locale=request.locale,
+        profile=packed(request.profile),
+        context=packed(request.context),
+        shared=packed(request.shared),
+    )

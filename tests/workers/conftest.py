@@ -38,4 +38,4 @@ async def a_post(records: Records, sink: SmtpSink) -> AsyncIterator[Callable[...
 
     yield make
     for post in made:
-        await post.gate.close()
+        await post.close()

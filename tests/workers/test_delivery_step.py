@@ -381,5 +381,5 @@ async def test_a_store_that_goes_away_in_the_middle_is_waited_for_and_nothing_is
         assert await records.states(trigger) == "S" * 100
         assert set(arrived(sink).values()) == {1}
         await check(records)
-        await post.gate.close()
+        await post.close()
         await store.close()

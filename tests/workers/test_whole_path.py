@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections import Counter
 from typing import Any
 
@@ -10,9 +12,10 @@ import pytest
 from clarion.v1 import campaign_pb2, campaign_service_pb2, delivery_pb2, delivery_service_pb2, trigger_pb2
 from clarion.v1 import trigger_service_pb2 as trigger_calls
 from clarion_core.store.store import Store
-from support.clarion import CAMPAIGN, Clarion, a_recipient
+from support.clarion import CAMPAIGN, Clarion, a_recipient, an_email
 from support.invariants import check
 from support.records import Records, until
+from support.render_children import children_of
 from support.smtp_sink import SmtpSink
 
 State = delivery_pb2.Delivery
@@ -192,3 +195,38 @@ async def test_two_workers_share_the_work_and_nobody_is_sent_to_twice(clarion: C
     assert counts == [70] * 10
     assert set(arrived(sink).values()) == {1}
     assert len(sink.messages) == 700
+
+
+SPINS = (
+    "{% if profile.guilty %}{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}{% endif %}"
+)
+
+
+async def test_a_recipient_whose_data_make_the_template_loop_fails_and_the_others_get_their_mail(
+    clarion: Clarion,
+) -> None:
+    await clarion.live_campaign(contents=[an_email(text=SPINS + "Welcome")])
+    recipients = [a_recipient(index, profile={"guilty": index == 42}) for index in range(100)]
+    async with SmtpSink() as sink:
+        await clarion.work(sink.port, render_s=0.1)
+        trigger = await clarion.finished((await clarion.trigger(recipients=recipients)).name)
+    assert (trigger.counts.sent, trigger.counts.failed) == (99, 1)
+    failed = (await deliveries(clarion, trigger.name))[42]
+    assert (failed.state, reason(failed)) == (State.STATE_FAILED, "RENDER_FAILED")
+    assert failed.detail == "email.text, line 1: took longer than 100 ms"
+    assert set(arrived(sink).values()) == {1}
+
+
+async def test_a_killed_render_child_costs_nobody_a_message(clarion: Clarion) -> None:
+    await clarion.live_campaign()
+    async with SmtpSink() as sink:
+        sink.script("dot", "slow")
+        await clarion.work(sink.port, window=8)
+        trigger = await clarion.trigger(300)
+        await sink.wait_for(3)
+        for child in children_of(os.getpid()):
+            os.kill(child, signal.SIGKILL)
+        sink.heal()
+        trigger = await clarion.finished(trigger.name)
+    assert trigger.counts.sent == len(sink.messages) == 300
+    assert set(arrived(sink).values()) == {1}

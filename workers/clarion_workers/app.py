@@ -34,7 +34,7 @@ log = logs.get(__name__)
 
 
 class PostRoom:
-    """A worker process: a lane worker for every shard and lane, one channel, one sweep."""
+    """A worker process: a lane worker for every shard and lane, one renderer, one channel, one sweep."""
 
     def __init__(self, settings: WorkerSettings) -> None:
         self._settings = settings
@@ -63,7 +63,8 @@ class PostRoom:
             shards=settings.shards,
             every_s=settings.sweep_s,
         )
-        composer = Composer(Revisions(campaigns), Renderer())
+        self._renderer = Renderer.from_settings(settings)
+        composer = Composer(Revisions(campaigns), self._renderer)
         windows = self._windows = Windows.of_lanes(settings.window, settings.served)
         self._lanes = [
             LaneWorker(
@@ -105,6 +106,7 @@ class PostRoom:
         os.nice(self._settings.niceness)
         await self.exposition.start()
         await self._greet_store()
+        await self._renderer.start()
         keepers = (self._presence.keep(), self._leases.keep(), self._sweeper.run())
         self._tasks = [
             asyncio.create_task(coroutine) for coroutine in (*keepers, *(lane.async_run() for lane in self._lanes))
@@ -138,6 +140,7 @@ class PostRoom:
         await self._presence.leave()
         await self.exposition.stop()
         await self._router.close()
+        await self._renderer.close()
         await self._store.close()
         await self._blocking.aclose()
         for error in failed:

@@ -1,4 +1,4 @@
-"""From a claimed delivery to a message that can be handed over: context resolved, rendered, addressed."""
+"""From a claimed delivery to a message that can be handed over: rendered, addressed."""
 
 from __future__ import annotations
 
@@ -42,20 +42,22 @@ class Composer:
     async def definition(self, claim: Claim) -> Definition:
         """What the batch's campaign revision says; an empty one where its lifetime is over."""
         found = await self._revisions.get(claim.campaign, claim.revision)
-        return found[0].definition if found else Definition()
+        return found.definition if found else Definition()
 
     async def compose(self, claim: Claim, deliveries: Sequence[StoredDelivery]) -> list[Ready | Unready]:
         """Render the deliveries, in order. One that fails leaves the others alone."""
-        found = await self._revisions.get(claim.campaign, claim.revision)
-        if found is None:
+        revision = await self._revisions.get(claim.campaign, claim.revision)
+        if revision is None:
             gone = _failed(Reason.INTERNAL, f"revision {claim.revision} of the campaign is no longer kept")
             return [Unready(delivery=delivery, conclusion=gone) for delivery in deliveries]
-        revision, schema = found
-        bases = {trigger: schema.base(head.context) for trigger, head in claim.heads.items()}
         requests = [
             RenderRequest(
-                recipient=delivery.recipient,
-                context=schema.resolve(bases[delivery.trigger_id], delivery.recipient.context),
+                user_id=delivery.recipient.user_id,
+                email=delivery.recipient.addresses.get("email", ""),
+                locale=delivery.recipient.locale,
+                profile=delivery.recipient.profile,
+                context=delivery.recipient.context,
+                shared=claim.heads[delivery.trigger_id].context,
             )
             for delivery in deliveries
         ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from clarion_core.content.types import Revision
-from clarion_core.domain.context import ContextSchema
 from clarion_core.store.campaigns import CampaignStore
 
 KEPT = 200
@@ -16,10 +15,10 @@ class Revisions:
 
     def __init__(self, campaigns: CampaignStore) -> None:
         self._campaigns = campaigns
-        self._kept: OrderedDict[tuple[str, int], tuple[Revision, ContextSchema]] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, int], Revision] = OrderedDict()
 
-    async def get(self, campaign: str, revision: int) -> tuple[Revision, ContextSchema] | None:
-        """A revision and the schema of its context; None where its lifetime is over."""
+    async def get(self, campaign: str, revision: int) -> Revision | None:
+        """A revision; None where its lifetime is over."""
         known = self._kept.get((campaign, revision))
         if known:
             self._kept.move_to_end((campaign, revision))
@@ -28,10 +27,7 @@ class Revisions:
         if definition is None:
             return None
         campaign_id = campaign.partition("/")[2]
-        found = (
-            Revision(key=f"{campaign}:{revision}", campaign_id=campaign_id, definition=definition),
-            ContextSchema(definition.context),
-        )
+        found = Revision(key=f"{campaign}:{revision}", campaign_id=campaign_id, definition=definition)
         self._kept[campaign, revision] = found
         if len(self._kept) > KEPT:
             self._kept.popitem(last=False)

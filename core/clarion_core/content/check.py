@@ -1,65 +1,41 @@
-"""What is wrong with a campaign's content, by place and all at once: found when it is saved, not when it is sent."""
+"""What is wrong with a campaign's content, by place: what can be seen from outside, and the templates to look into.
+
+A template is looked into in a process of its own (`Renderer.check`), since a hostile one can take any time.
+"""
 
 from __future__ import annotations
 
-import difflib
-import re
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
-from itertools import chain, islice
-
-from jinja2 import TemplateSyntaxError, nodes
+from collections.abc import Iterator
 
 from clarion_core.addresses import parse_mailbox
-from clarion_core.content.compiler import ATTRIBUTES, Missing, missing_names
-from clarion_core.content.environment import HTML, SUBJECT, TEXT, compile_template, environment
-from clarion_core.content.positions import Positions, Role
+from clarion_core.content.types import HTML, SUBJECT, TEXT, TemplateCheck, TemplateProblem
 from clarion_core.domain.campaign import Definition, EmailContent
 from clarion_core.domain.context import RESERVED
 
-_TAGS: dict[type[nodes.Node], tuple[str, str]] = {
-    nodes.Include: ("include", "a template stands alone"),
-    nodes.Import: ("import", "a template stands alone"),
-    nodes.FromImport: ("from", "a template stands alone"),
-    nodes.Extends: ("extends", "a template stands alone"),
-    nodes.ScopedEvalContextModifier: (
-        "autoescape",
-        "HTML is always escaped; mark trusted markup with the filter `safe`",
-    ),
-}
-_MOST = 20  # problems reported of one template: more help nobody, and each costs a search for its place
-_MOST_TOKENS = 20_000  # the example mail has 500; compiling takes 25 microseconds each
-_OFFSET = re.compile(r" at \d+$")  # Jinja's lexer counts characters; the problem says line and column
-# What reading or compiling a hostile or huge template can raise besides Jinja's own errors.
-_TOO_MUCH = (RecursionError, MemoryError, SyntaxError, OverflowError, ValueError)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TemplateProblem:
-    """One thing wrong with a content. `path` is the field; line and column count from 1 and are 0 outside templates."""
-
-    path: str
-    line: int
-    column: int
-    message: str
-
-    @property
-    def where(self) -> str:
-        """`path:line:column`, or the path alone outside templates."""
-        return f"{self.path}:{self.line}:{self.column}" if self.line else self.path
-
-
-def check(definition: Definition, path: str) -> list[TemplateProblem]:
-    """All problems of a definition's content, none if it can be sent.
+def outside_problems(definition: Definition, path: str) -> list[TemplateProblem]:
+    """What is wrong with a content apart from its templates.
 
     `path` is where the content stands in the request, like `campaign.contents[0]`; problems are reported under it, in
-    the contract's words: `campaign.contents[0].email.subject`, at most 20 a template. Nothing is rendered and no
-    expression is evaluated; the largest template that is looked into takes about a second.
+    the contract's words: `campaign.contents[0].email.subject`.
     """
     if definition.email is None:
         return [_outside(path, "is required: a campaign without content can't be sent")]
-    declared = frozenset(field.name for field in definition.context)
-    return [*_field_problems(definition.email, path), *_template_problems(definition.email, declared, path)]
+    return list(_field_problems(definition.email, path))
+
+
+def templates(definition: Definition, path: str) -> list[TemplateCheck]:
+    """The templates of a content, each with what is needed to look into it."""
+    email = definition.email
+    if email is None:
+        return []
+    known = sorted({field.name for field in definition.context} | RESERVED)
+    sources = ((SUBJECT, email.subject), (HTML, email.html), (TEXT, email.text))
+    return [
+        TemplateCheck(name=name, source=source, path=f"{path}.{name}", known=known)
+        for name, source in sources
+        if source
+    ]
 
 
 def _field_problems(email: EmailContent, path: str) -> Iterator[TemplateProblem]:
@@ -76,84 +52,5 @@ def _field_problems(email: EmailContent, path: str) -> Iterator[TemplateProblem]
         yield _outside(f"{path}.email.html", "one of html and text is required")
 
 
-def _template_problems(email: EmailContent, declared: frozenset[str], path: str) -> Iterator[TemplateProblem]:
-    for name, source in ((SUBJECT, email.subject), (HTML, email.html), (TEXT, email.text)):
-        if source:
-            yield from _Inspection(source, name, f"{path}.{name}").problems(declared | RESERVED)
-
-
 def _outside(path: str, message: str) -> TemplateProblem:
     return TemplateProblem(path=path, line=0, column=0, message=message)
-
-
-class _Inspection:
-    """One template under inspection."""
-
-    def __init__(self, source: str, name: str, path: str) -> None:
-        self.source, self.name, self.path = source, name, path
-        self.env = environment()
-        self.positions = Positions(self.env, source, _MOST_TOKENS + 1)
-
-    def problems(self, known: frozenset[str]) -> list[TemplateProblem]:
-        """What is wrong, in the order of the template; what does not parse is not looked into further."""
-        if len(self.positions.tokens) > _MOST_TOKENS:
-            return [self._problem(1, 1, f"holds more than {_MOST_TOKENS:,} words and signs in tags")]
-        try:
-            found = self._found(self.env.parse(self.source, self.name, self.name), known)
-            if not found:
-                compile_template(self.source, self.name)
-        except TemplateSyntaxError as error:
-            message = _OFFSET.sub("", error.message or "can't be read")
-            return [self._problem(error.lineno, self.positions.of_error(error.lineno, message), message)]
-        except _TOO_MUCH:
-            return [self._problem(1, 1, "is nested too deeply or too large to compile")]
-        return sorted(found, key=lambda problem: (problem.line, problem.column))
-
-    def _found(self, tree: nodes.Template, known: frozenset[str]) -> list[TemplateProblem]:
-        tags = list(islice(self._tags(tree), _MOST))
-        # Jinja's compiler, which finds the names, would evaluate the argument of a refused `autoescape`.
-        names = () if tags else self._names(tree, known)
-        return list(islice(chain(tags, self._filters(tree), self._line_breaks(), names), _MOST))
-
-    def _tags(self, tree: nodes.Template) -> Iterator[TemplateProblem]:
-        for node in tree.find_all(tuple(_TAGS)):
-            tag, reason = _TAGS[type(node)]
-            yield self._problem(
-                node.lineno, self.positions.of_text(node.lineno, tag), f"'{tag}' can't be used: {reason}"
-            )
-
-    def _filters(self, tree: nodes.Template) -> Iterator[TemplateProblem]:
-        kinds: tuple[tuple[type[nodes.Filter] | type[nodes.Test], Role, Collection[str]], ...] = (
-            (nodes.Filter, Role.FILTER, self.env.filters),
-            (nodes.Test, Role.TEST, self.env.tests),
-        )
-        for kind, role, available in kinds:
-            for node in tree.find_all(kind):
-                if node.name not in available:
-                    message = f"there is no {role.name.lower()} '{node.name}'" + _hint(node.name, available)
-                    yield self._problem(node.lineno, self.positions.of(node.lineno, node.name, role), message)
-
-    def _names(self, tree: nodes.Template, known: frozenset[str]) -> Iterator[TemplateProblem]:
-        for missing in missing_names(self.env, tree, known):
-            column = self.positions.of(missing.line, missing.name, Role.ATTRIBUTE if missing.of else Role.NAME)
-            yield self._problem(missing.line, column, _explained(missing, known))
-
-    def _line_breaks(self) -> Iterator[TemplateProblem]:
-        if self.name == SUBJECT and (place := self.positions.of_line_break()):
-            yield self._problem(*place, "the subject is one line: put line breaks inside tags only")
-
-    def _problem(self, line: int, column: int, message: str) -> TemplateProblem:
-        return TemplateProblem(path=self.path, line=line, column=column, message=message)
-
-
-def _explained(missing: Missing, known: frozenset[str]) -> str:
-    if missing.of:
-        has = ATTRIBUTES[missing.of]
-        hint = _hint(missing.name, has) or f"; it has {', '.join(has)}"
-        return f"'{missing.of}' has no '{missing.name}'{hint}"
-    return f"'{missing.name}' is not declared in the context{_hint(missing.name, known)}"
-
-
-def _hint(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, sorted(known), 1)
-    return f"; did you mean '{close[0]}'?" if close else ""

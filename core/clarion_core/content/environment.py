@@ -11,9 +11,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from clarion_core.content import filters
 from clarion_core.content.generator import DirectGenerator
-
-# The names of an e-mail's templates, as in the contract.
-SUBJECT, HTML, TEXT = "email.subject", "email.html", "email.text"
+from clarion_core.content.types import HTML
 
 # `lipsum` makes text of any length; `random` would make a repeated attempt say something else than the first.
 _REMOVED_GLOBALS = ("lipsum",)

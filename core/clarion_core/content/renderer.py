@@ -1,114 +1,184 @@
-"""Renders a campaign's messages, a batch at a time."""
+"""Renders messages and looks into templates, in child processes: whatever a template does, it does not do it here.
+
+Work is given to one child in batches, ahead of its answers. Should the child end, the work it had begun is suspect and
+is done again one by one, in another child beside it, while everything else goes on in a new one. What reaches a limit
+as the first work of a child, and alone, has itself to blame: that is the only verdict there is, so nobody fails for
+what somebody else's data do.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import re
-from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TypeVar
 
-from jinja2 import Template, UndefinedError
+from clarion_core import logs
+from clarion_core.content import check
+from clarion_core.content.process import ChildEnded, RenderProcess
+from clarion_core.content.types import (
+    Packed,
+    Rendered,
+    RenderFailure,
+    RenderRequest,
+    Revision,
+    TemplateCheck,
+    TemplateProblem,
+)
+from clarion_core.content.wire import Limits
+from clarion_core.domain.campaign import Definition
+from clarion_core.settings import CoreSettings
 
-from clarion_core.content.environment import HTML, SUBJECT, TEXT, compile_template, environment
-from clarion_core.content.types import Rendered, RenderedEmail, RenderFailure, RenderRequest, Revision
+_BATCH = 50  # messages a frame
+_BATCH_SIZE = 1024 * 1024  # bytes of data a frame, but for a single message
+_DEATHS = 3  # of children in a row that had nothing but this to do, where no limit was reached: then it is to blame too
+_PAUSE_S, _PAUSE_MAX_S = 0.1, 5.0  # between two tries to start a child
 
-_BREATH = 50  # messages between two looks at the event loop: a few milliseconds
-# A run of controls and line ends, with the white space around it: one blank in a subject.
-_BREAKS = re.compile(r"\s*[\x00-\x1f\x7f-\x9f\u2028\u2029]+\s*")
+AnswerT = TypeVar("AnswerT")
+log = logs.get(__name__)
 
 
 class Renderer:
-    """Renders revisions; keeps the compiled templates of the `capacity` that were used last.
+    """Has messages rendered and templates checked. `start` at once or with the first work; `close` at the end."""
 
-    Takes and gives plain values, so that it can run in another process.
-    """
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._child: RenderProcess | None = None
+        self._starting = asyncio.Lock()
+        self._aside: RenderProcess | None = None  # where suspects are worked on
+        self._turn = asyncio.Lock()
+        self._suspecting = 0
 
-    def __init__(self, *, capacity: int = 256) -> None:
-        self._capacity = capacity
-        self._compiled: OrderedDict[str, _Email] = OrderedDict()
+    @classmethod
+    def from_settings(cls, settings: CoreSettings) -> Renderer:
+        """A renderer with the limits that the settings say."""
+        limits = Limits(render_s=settings.render_s, compile_s=settings.compile_s, memory_mib=settings.render_memory_mib)
+        return cls(limits)
 
-    async def render(self, revision: Revision, requests: Sequence[RenderRequest]) -> list[Rendered]:
+    async def start(self) -> None:
+        """Have a child ready, so that the first work finds one."""
+        await self._ready_child()
+
+    async def render(self, revision: Revision, requests: Sequence[RenderRequest[Packed]]) -> list[Rendered]:
         """One result a request, in order. What goes wrong for one recipient is that recipient's `RenderFailure`."""
+        batches = await asyncio.gather(*(self._render_batch(revision, batch) for batch in _batches(requests)))
+        return [rendered for batch in batches for rendered in batch]
+
+    async def check(self, definition: Definition, path: str) -> list[TemplateProblem]:
+        """All problems of a definition's content, none if it can be sent; at most 20 a template.
+
+        `path` is where the content stands in the request, like `campaign.contents[0]`. A template that can't be looked
+        into within the limits has that for a problem.
+        """
+        found = await asyncio.gather(*(self._check(template) for template in check.templates(definition, path)))
+        return [*check.outside_problems(definition, path), *(problem for each in found for problem in each)]
+
+    async def close(self) -> None:
+        """End the children. What is still in hand raises."""
+        for child in (self._child, self._aside):
+            if child is not None:
+                await child.end()
+
+    async def _render_batch(self, revision: Revision, requests: Sequence[RenderRequest[Packed]]) -> list[Rendered]:
         try:
-            email = self._email(revision)
-        except Exception as error:  # whatever a stored template does, the batch gets its answers
-            return [RenderFailure(detail=f"can't be compiled: {type(error).__name__}")] * len(requests)
-        rendered: list[Rendered] = []
-        for start in range(0, len(requests), _BREATH):
-            rendered += [email.render(request) for request in requests[start : start + _BREATH]]
-            await asyncio.sleep(0)
+            return await self._together(partial(RenderProcess.render, revision=revision, requests=requests))
+        except ChildEnded as ended:
+            log.warning("render_child_ended", revision=revision.key, why=str(ended))
+            rendered = [answer for answer in ended.answers if isinstance(answer, Rendered)]
+        async with self._beside():
+            for request in requests[len(rendered) :]:
+                try:
+                    rendered += await self._alone(
+                        partial(RenderProcess.render_alone, revision=revision, request=request)
+                    )
+                except ChildEnded as verdict:
+                    rendered.append(RenderFailure(detail=str(verdict)))
         return rendered
 
-    def _email(self, revision: Revision) -> _Email:
-        email = self._compiled.get(revision.key)
-        if email is None:
-            email = self._compiled[revision.key] = _Email(revision)
-            if len(self._compiled) > self._capacity:
-                self._compiled.popitem(last=False)
-        self._compiled.move_to_end(revision.key)
-        return email
-
-
-class _Email:
-    """The compiled templates of one revision, and the values that are the same for all its recipients."""
-
-    def __init__(self, revision: Revision) -> None:
-        content = revision.definition.email
-        if content is None:
-            raise LookupError("no e-mail content")
-        self.sources = {SUBJECT: content.subject, HTML: content.html, TEXT: content.text}
-        self.templates = [compile_template(source, name) for name, source in self.sources.items()]
-        self.fixed = {
-            **environment().globals,
-            **{field.name: None for field in revision.definition.context if not field.required},
-            "campaign": {"id": revision.campaign_id, "display_name": revision.definition.display_name},
-        }
-
-    def render(self, request: RenderRequest) -> Rendered:
-        """The e-mail for one recipient."""
-        recipient = request.recipient
-        values = {
-            **self.fixed,
-            **request.context,
-            "recipient": {
-                "user_id": recipient.user_id,
-                "locale": recipient.locale,
-                "email": recipient.addresses.get("email"),
-            },
-            "profile": recipient.profile,
-        }
-        texts = []
-        for template in self.templates:
-            # What Template.render does, without copying the values for each template: a test holds the two equal.
-            context = template.new_context(values, shared=True)
+    async def _check(self, template: TemplateCheck) -> list[TemplateProblem]:
+        look = partial(RenderProcess.check, template=template)
+        try:
+            return await self._together(look)
+        except ChildEnded as ended:
+            log.warning("render_child_ended", template=template.path, why=str(ended))
+        async with self._beside():
             try:
-                texts.append("".join(template.root_render_func(context)))
-            except Exception as error:  # whatever a template does is its recipient's failure
-                return RenderFailure(detail=self._explain(template, error))
-        return RenderedEmail(subject=_one_line(texts[0]), html=texts[1], text=texts[2])
+                return await self._alone(look)
+            except ChildEnded as verdict:
+                return [TemplateProblem(path=template.path, line=1, column=1, message=verdict.what)]
 
-    def _explain(self, template: Template, error: Exception) -> str:
-        """Template, line and error class. The message only where it is a name that stands in the template itself."""
-        name = template.name or ""
-        detail = f"{name}, line {_line(template, error)}: {type(error).__name__}"
-        looked_for = error.message if isinstance(error, UndefinedError) else None
-        if looked_for and re.search(rf"\b{re.escape(looked_for)}\b", self.sources[name]):
-            detail += f": '{looked_for}' has no value"
-        return detail
+    async def _together(self, work: Callable[[RenderProcess], Awaitable[AnswerT]]) -> AnswerT:
+        """Work among other work; `ChildEnded` if the child ended in the midst of it."""
+        while True:
+            child = await self._ready_child()
+            try:
+                return await work(child)
+            except ChildEnded as ended:
+                if ended.begun:
+                    raise
+
+    async def _alone(self, work: Callable[[RenderProcess], Awaitable[AnswerT]]) -> AnswerT:
+        """Work that is suspect; `ChildEnded` if it is to blame."""
+        async with self._turn:
+            deaths = 0
+            while True:
+                if self._aside is None or not self._aside.runs:
+                    self._aside = await self._new_child()
+                child, is_fresh = self._aside, self._aside.fresh
+                try:
+                    return await work(child)
+                except ChildEnded as ended:
+                    deaths += 1
+                    if (ended.limit and is_fresh) or deaths == _DEATHS:
+                        raise
+                except asyncio.CancelledError:
+                    child.kill()  # the next would not be alone with it
+                    raise
+
+    @asynccontextmanager
+    async def _beside(self) -> AsyncIterator[None]:
+        """While somebody is suspect, there may be a child beside the one for all."""
+        self._suspecting += 1
+        try:
+            yield
+        finally:
+            self._suspecting -= 1
+            if not self._suspecting and self._aside is not None:
+                aside, self._aside = self._aside, None
+                await aside.end()
+
+    async def _ready_child(self) -> RenderProcess:
+        if self._child is not None and self._child.runs:
+            return self._child
+        async with self._starting:
+            if self._child is None or not self._child.runs:
+                self._child = await self._new_child()
+            return self._child
+
+    async def _new_child(self) -> RenderProcess:
+        """A child that is there. A machine that has no room for one is waited for: it fails nobody."""
+        pause_s = _PAUSE_S
+        while True:
+            try:
+                return await RenderProcess.start(self._limits)
+            except (OSError, ChildEnded) as error:
+                log.warning("render_child_not_started", why=str(error))
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, _PAUSE_MAX_S)
 
 
-def _line(template: Template, error: Exception) -> int:
-    """The template's line that raised, the innermost one in a macro."""
-    lines = [line for path, line in _frames(error) if path == template.filename]
-    return template.get_corresponding_lineno(lines[-1]) if lines else 0
-
-
-def _frames(error: Exception) -> Iterator[tuple[str, int]]:
-    trace = error.__traceback__
-    while trace is not None:
-        yield trace.tb_frame.f_code.co_filename, trace.tb_lineno
-        trace = trace.tb_next
-
-
-def _one_line(subject: str) -> str:
-    return subject.strip() if subject.isprintable() else _BREAKS.sub(" ", subject).strip()
+def _batches(requests: Sequence[RenderRequest[Packed]]) -> Iterator[list[RenderRequest[Packed]]]:
+    batch: list[RenderRequest[Packed]] = []
+    size = 0
+    for request in requests:
+        grows = len(request.profile) + len(request.context)
+        if not batch or request.shared is not batch[-1].shared:
+            grows += len(request.shared)
+        if batch and (len(batch) == _BATCH or size + grows > _BATCH_SIZE):
+            yield batch
+            batch, size = [], 0
+        batch.append(request)
+        size += grows
+    if batch:
+        yield batch

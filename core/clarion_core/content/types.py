@@ -1,12 +1,30 @@
-"""What the renderer takes and gives."""
+"""What rendering takes and gives.
+
+Values of callers are JSON values in two forms: plain mappings, which templates see, and `Packed`, their msgpack, which
+is how the store keeps them and how they travel to the process that renders. Whoever only passes them on never unpacks.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import msgspec
 
 from clarion_core.domain.campaign import Definition
 from clarion_core.domain.recipient import Recipient
+
+# The names of an e-mail's templates, as in the contract.
+SUBJECT, HTML, TEXT = "email.subject", "email.html", "email.text"
+
+TOO_LARGE = "is nested too deeply or too large to compile"
+
+Packed = msgspec.Raw
+Plain = dict[str, object]
+ValuesT = TypeVar("ValuesT", Packed, Plain)
+
+_encode = msgspec.msgpack.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,16 +36,18 @@ class Revision:
     definition: Definition
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RenderRequest:
-    """One recipient's message. `context` is resolved: defaults, shared and own values, date-times as datetimes."""
+class RenderRequest(msgspec.Struct, Generic[ValuesT], frozen=True, kw_only=True, gc=False):
+    """One recipient's message. `context` is the recipient's own, `shared` the trigger's: both as they were given."""
 
-    recipient: Recipient
-    context: Mapping[str, object]
+    user_id: str
+    email: str
+    locale: str
+    profile: ValuesT
+    context: ValuesT
+    shared: ValuesT
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RenderedEmail:
+class RenderedEmail(msgspec.Struct, array_like=True, tag=0, frozen=True, kw_only=True, gc=False):
     """An e-mail's texts. The subject is one line; `html` and `text` are empty where the campaign has none."""
 
     subject: str
@@ -35,11 +55,60 @@ class RenderedEmail:
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RenderFailure:
-    """A template raised for this recipient. `detail` names the template, the line and the error, with no data."""
+class RenderFailure(msgspec.Struct, array_like=True, tag=1, frozen=True, kw_only=True, gc=False):
+    """A message that can't be rendered. `detail` says where and why, with no data: `email.html, line 3: KeyError`."""
 
     detail: str
 
 
+class LimitReached(msgspec.Struct, array_like=True, tag=2, frozen=True, kw_only=True, gc=False):
+    """Work that was stopped because it took too long, or needed too much memory. `place` as in a failure's detail.
+
+    No verdict: what was done before may have left the process short. Done again in a fresh process, it is one.
+    """
+
+    place: str
+    memory: bool
+
+
 Rendered = RenderedEmail | RenderFailure
+
+
+class TemplateCheck(msgspec.Struct, array_like=True, frozen=True, kw_only=True, gc=False):
+    """A template to look into. `path` is where it stands in the request, `known` the names that somebody gives."""
+
+    name: str
+    source: str
+    path: str
+    known: list[str]
+
+
+class TemplateProblem(msgspec.Struct, array_like=True, frozen=True, kw_only=True, gc=False):
+    """One thing wrong with a content. `path` is the field; line and column count from 1 and are 0 outside templates."""
+
+    path: str
+    line: int
+    column: int
+    message: str
+
+    @property
+    def where(self) -> str:
+        """`path:line:column`, or the path alone outside templates."""
+        return f"{self.path}:{self.line}:{self.column}" if self.line else self.path
+
+
+def packed(values: Mapping[str, object]) -> Packed:
+    """Values as they travel."""
+    return Packed(_encode(values))
+
+
+def packed_request(recipient: Recipient, shared: Mapping[str, object]) -> RenderRequest[Packed]:
+    """What a recipient that is at hand as a whole would be sent."""
+    return RenderRequest(
+        user_id=recipient.user_id,
+        email=recipient.addresses.get("email", ""),
+        locale=recipient.locale,
+        profile=packed(recipient.profile),
+        context=packed(recipient.context),
+        shared=packed(shared),
+    )

@@ -19,32 +19,22 @@ _UNTOUCHED, _UNTOUCHED_RECORD = "Q|||||||||", DeliveryRecord()
 
 
 class RecipientRow(msgspec.Struct, array_like=True, gc=False, frozen=True):
-    """A recipient in a page's payload."""
+    """A recipient in a page's payload. Profile and context stay packed: nobody but templates looks into them."""
 
     user_id: str
     addresses: dict[str, str]
     locale: str
-    profile: dict[str, object]
-    context: dict[str, object]
-
-    def recipient(self) -> Recipient:
-        """The domain's value."""
-        return Recipient(
-            user_id=self.user_id,
-            addresses=self.addresses,
-            locale=self.locale,
-            profile=self.profile,
-            context=self.context,
-        )
+    profile: msgspec.Raw
+    context: msgspec.Raw
 
 
 class Head(msgspec.Struct, array_like=True, frozen=True):
-    """What a trigger was accepted with; one a trigger, however many recipients."""
+    """What a trigger was accepted with; one a trigger, however many recipients. The context stays packed."""
 
     workspace: str
     campaign_id: str
     revision: int
-    context: dict[str, object]
+    context: msgspec.Raw
     refusals: list[tuple[int, str, list[tuple[str, str]]]] = []
     ordering_key: str = ""
 

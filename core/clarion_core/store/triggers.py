@@ -12,11 +12,10 @@ from clarion_core.domain.campaign import CampaignState
 from clarion_core.domain.delivery import DeliveryRecord
 from clarion_core.domain.errors import RequestIdReused
 from clarion_core.domain.ids import shard_of
-from clarion_core.domain.recipient import Recipient
 from clarion_core.domain.trigger import Counts, Placement, Trigger, TriggerState
 from clarion_core.store import keys
 from clarion_core.store.campaigns import RequestKey, counts_of
-from clarion_core.store.records import Head, decode_head, decode_rows, parse_ledger
+from clarion_core.store.records import Head, RecipientRow, decode_head, decode_rows, parse_ledger
 from clarion_core.store.store import Store
 
 CANCEL_PAGES = 5  # pages a call: a function handles 500 deliveries at most
@@ -40,7 +39,7 @@ class StoredDelivery(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     trigger_id: str
-    recipient: Recipient
+    recipient: RecipientRow
     record: DeliveryRecord
     discard_ms: int = 0
     discard_reason: str = ""
@@ -212,7 +211,7 @@ def stored_deliveries(
             StoredDelivery(
                 id=delivery_id,
                 trigger_id=segment.trigger_id,
-                recipient=segment.recipients[index - segment.offset].recipient(),
+                recipient=segment.recipients[index - segment.offset],
                 record=parse_ledger(record.decode()),
             )
         )
