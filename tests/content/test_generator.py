@@ -13,9 +13,9 @@ from jinja2.compiler import CodeGenerator
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
+from clarion_core.content.compiled import _place
 from clarion_core.content.environment import TemplateEnvironment
 from clarion_core.content.generator import DirectGenerator
-from clarion_core.content.renderer import _line
 from support.example_orders import definition, request_of, valid_orders
 
 from .test_sandbox import ESCAPES
@@ -52,7 +52,7 @@ def outcome(template: Template, values: dict[str, Any]) -> tuple[str, ...]:
     try:
         return ("".join(template.root_render_func(template.new_context(values, shared=True))),)
     except Exception as error:  # whatever it is, both must raise it
-        return type(error).__name__, str(error).partition(" at 0x")[0], str(_line(template, error))
+        return type(error).__name__, str(error).partition(" at 0x")[0], _place(template, error)
 
 
 def check(source: str, values: dict[str, Any]) -> None:

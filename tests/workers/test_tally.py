@@ -94,7 +94,7 @@ async def test_a_worker_tells_what_it_did_and_what_it_has_in_hand(clarion: Clari
 
         await until(in_hand)
         found = await scrape(room.exposition.address)
-        assert found.by("clarion_worker_window_deliveries", "lane") == {"transactional": 1, "marketing": 0}
+        assert found.by("clarion_worker_window_deliveries", "lane") == {"urgent": 0, "transactional": 1, "marketing": 0}
 
 
 async def test_a_worker_exposes_nothing_unless_told_to(clarion: Clarion) -> None:
