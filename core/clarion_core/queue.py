@@ -2,8 +2,8 @@
 
 arq is the carrier, never the judge. Jobs are written by our functions in the step that writes what they are about;
 arq's worker finds and runs them. `LaneWorker` differs from arq's in three ways: it is woken instead of polling, it
-outlives a restart of Redis, and its limits are set so wide that arq never drops work by itself. A conformance test
-runs our jobs on arq's own worker.
+outlives a restart of Redis, and it leaves locking, counting and removing of jobs to the functions that claim
+batches, so that arq never drops work by itself. A conformance test runs our jobs on arq's own worker.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, cast
@@ -27,6 +28,7 @@ from clarion_core.store.keys import DAY_MS, key
 JOB = "deliver"
 POLL_S = 0.5  # the timer behind the wake tokens: a lost token costs this much
 OUTAGE_POLL_S = 0.5
+REST_S = 1.0
 _NEVER_S = 365 * 86_400
 
 log = logs.get(__name__)
@@ -49,6 +51,13 @@ def job_function(deliver: Deliver) -> Function:
     return func(cast("WorkerCoroutine", deliver), name=JOB, keep_result=0, timeout=_NEVER_S, max_tries=1_000_000)
 
 
+def job_parts(job_id: str) -> tuple[str, str, int]:
+    """Shard, batch and epoch of a job, as its id has them: `{shard}:batch:epoch`."""
+    shard, _, rest = job_id[1:].partition("}:")
+    batch, _, epoch = rest.rpartition(":")
+    return shard, batch, int(epoch)
+
+
 class LaneWorker(Worker):
     """arq's worker for one lane of one shard, woken by tokens.
 
@@ -56,9 +65,7 @@ class LaneWorker(Worker):
     early for the next due job. Tokens are waited for with a free slot only, so that they reach a worker that can act.
     """
 
-    def __init__(
-        self, redis: Redis, blocking: Redis, *, shard: int, lane: str, deliver: Deliver, jobs: int, lease_s: float
-    ) -> None:
+    def __init__(self, redis: Redis, blocking: Redis, *, shard: int, lane: str, deliver: Deliver, jobs: int) -> None:
         super().__init__(
             functions=[job_function(deliver)],
             queue_name=key(shard, "queue", lane),
@@ -76,15 +83,14 @@ class LaneWorker(Worker):
             job_deserializer=deserialize,
             log_results=False,
         )
-        # arq's own lock on a job: once ours is over, the job must be free for the worker that takes over.
-        self.in_progress_timeout_s = lease_s
         self.lane = lane
+        self._deliver = deliver
+        self._ended: OrderedDict[str, float] = OrderedDict()  # jobs by when they ended, the last seconds
         self.is_paused = False
         self._wake_key = key(shard, "wake", lane)
         self._blocking: Any = blocking
         self._ready = asyncio.Event()  # something may be there to start
         self._free = asyncio.Event()  # a slot is free
-        self._ended = 0  # jobs that ended since jobs were last started
         self._free.set()
 
     async def main(self) -> None:
@@ -112,21 +118,41 @@ class LaneWorker(Worker):
             await asyncio.gather(waker, return_exceptions=True)
 
     async def start_jobs(self, job_ids: list[bytes]) -> None:
-        """As arq's; gives back the slot that arq keeps where the store goes away between taking it and the start.
+        """Start what is due, as many as there are slots.
 
-        It may go away after arq gave the slot back, too: what is kept is what nothing that runs accounts for.
+        arq would lock each job, read its record and count its tries, in five round trips. The claim is our lock, and
+        the id says all that the record does: a job that two workers start is claimed by one of them. The claim, or what
+        follows, takes the job out of the queue or moves it; one that is still there when it ended rests for a while.
         """
-        if self.is_paused:
-            return
-        before, known, self._ended = self.job_counter, set(self.tasks), 0
+        self._forget()
+        for job_id in map(bytes.decode, job_ids):
+            if self.is_paused or self.job_counter >= self.max_jobs:
+                return
+            if job_id in self.job_tasks or job_id in self._ended:
+                continue
+            await self.sem.acquire()
+            self.job_counter += 1
+            task = self.loop.create_task(self._run(job_id))
+            task.add_done_callback(lambda _: self._release_sem_dec_counter_on_complete())
+            self.tasks[job_id] = self.job_tasks[job_id] = task
+
+    async def _run(self, job_id: str) -> None:
         try:
-            await super().start_jobs(job_ids)
-        except (RedisError, OSError):
-            running = before - self._ended + len(self.tasks.keys() - known)
-            if self.job_counter > running:
-                self.job_counter -= 1
-                self.sem.release()
-            raise
+            await self._deliver({"job_id": job_id}, *job_parts(job_id))
+        except asyncio.CancelledError:
+            log.warning("job_cut_off", job=job_id)
+        finally:
+            del self.job_tasks[job_id]
+            self._ended[job_id] = self.loop.time()
+            self.jobs_complete += 1
+
+    def _forget(self) -> None:
+        """Jobs that ended a while ago may be started again."""
+        while self._ended:
+            job_id, ended = next(iter(self._ended.items()))
+            if self.loop.time() - ended < REST_S:
+                return
+            del self._ended[job_id]
 
     def pause(self) -> None:
         """Start nothing new until resumed; what runs goes on. What is being started at this moment may still start."""
@@ -178,5 +204,4 @@ class LaneWorker(Worker):
 
     def _release_sem_dec_counter_on_complete(self) -> None:
         super()._release_sem_dec_counter_on_complete()
-        self._ended += 1
         self._ready.set()

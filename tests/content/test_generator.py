@@ -16,6 +16,7 @@ from markupsafe import Markup
 from clarion_core.content.compiled import _place
 from clarion_core.content.environment import TemplateEnvironment
 from clarion_core.content.generator import DirectGenerator
+from clarion_core.domain.context import ContextSchema
 from support.example_orders import definition, request_of, valid_orders
 
 from .test_sandbox import ESCAPES
@@ -164,14 +165,18 @@ def test_generated_templates_say_what_jinja_says(source: str, value: Any) -> Non
 
 
 def test_the_examples_orders_read_as_jinja_writes_them() -> None:
-    email = definition().email
+    email, schema = definition().email, ContextSchema(definition().context)
     assert email
     for name, source in (("email.subject", email.subject), ("email.html", email.html), ("email.text", email.text)):
         ours, theirs = compiled(TemplateEnvironment, source, name), compiled(JinjasOwn, source, name)
         for order in valid_orders():
             asked = request_of(order)
-            recipient = {"locale": asked.recipient.locale}
-            values = {"note": None, **asked.context, "recipient": recipient, "profile": asked.recipient.profile}
+            recipient = {"locale": asked.locale}
+            values = {
+                **schema.resolve(schema.base(asked.shared), asked.context),
+                "recipient": recipient,
+                "profile": asked.profile,
+            }
             text = outcome(ours, values)
             assert text == outcome(theirs, values)
             assert len(text) == 1

@@ -40,7 +40,7 @@ async def test_a_claim_sent_twice_is_answered_twice_and_another_one_is_not(recor
     await records.campaign()
     await records.trigger(2)
     (ref,) = await records.jobs()
-    request = {"batch": ref.id, "epoch": 1, "lease_ms": LEASE_MS, "retention_s": 86_400, "limits": []}
+    request = {"lane": LANE, "batch": ref.id, "epoch": 1, "lease_ms": LEASE_MS, "retention_s": 86_400, "limits": []}
     first = await records.store.call("claim", 0, claim="w1 one", **request)
     assert first[0] == b"CLAIMED"
     again = await records.store.call("claim", 0, claim="w1 one", **request)
@@ -55,15 +55,15 @@ async def test_a_job_of_an_earlier_epoch_claims_nothing(records: Records) -> Non
     worker = records.worker()
     claim = await records.claim(worker)
     await worker.finish(claim, [])
-    assert await worker.claim(claim.ref) is NotClaimed.STALE
-    assert await worker.claim(BatchRef(shard=0, id=claim.ref.id, epoch=7)) is NotClaimed.STALE
+    assert await worker.claim(claim.ref, lane=LANE) is NotClaimed.STALE
+    assert await worker.claim(BatchRef(shard=0, id=claim.ref.id, epoch=7), lane=LANE) is NotClaimed.STALE
 
 
 async def test_a_batch_in_hand_is_not_claimed_again(records: Records) -> None:
     await records.campaign()
     await records.trigger()
     claim = await records.claim(records.worker("w1"))
-    assert await records.worker("w2").claim(claim.ref) is NotClaimed.STALE
+    assert await records.worker("w2").claim(claim.ref, lane=LANE) is NotClaimed.STALE
 
 
 async def test_a_settled_batch_is_gone(records: Records) -> None:
@@ -72,7 +72,7 @@ async def test_a_settled_batch_is_gone(records: Records) -> None:
     worker = records.worker()
     claim = await records.claim(worker)
     assert (await deliver(worker, claim)).step is Step.CLOSED
-    assert await worker.claim(claim.ref) is NotClaimed.GONE
+    assert await worker.claim(claim.ref, lane=LANE) is NotClaimed.GONE
     assert await records.jobs() == []
 
 

@@ -49,7 +49,7 @@ async def test_a_thousand_recipients_are_cancelled_over_all_their_pages(records:
     await worker.finish(claim, results(wanted(claim, 10, 30), SENT))
     stored = (await records.get(trigger)).trigger
     assert (stored.state, stored.counts.sent, stored.counts.cancelled) == (TriggerState.CANCELLED, 30, 970)
-    assert {await worker.claim(ref) for ref in await records.jobs()} == {NotClaimed.EMPTY}
+    assert {await worker.claim(ref, lane=LANE) for ref in await records.jobs()} == {NotClaimed.EMPTY}
     assert await records.jobs() == []
 
 
@@ -129,8 +129,8 @@ async def test_a_paused_campaigns_batch_is_parked_and_given_out_once(records: Re
     trigger = await records.trigger(2)
     (ref,) = await records.jobs()
     await records.act(Action.PAUSE)
-    assert await records.worker().claim(ref) is NotClaimed.PARKED
-    assert await records.worker().claim(ref) is NotClaimed.STALE
+    assert await records.worker().claim(ref, lane=LANE) is NotClaimed.PARKED
+    assert await records.worker().claim(ref, lane=LANE) is NotClaimed.STALE
     assert (await records.jobs(), await records.states(trigger)) == ([], "QQ")
     assert (await records.get(trigger)).trigger.state is TriggerState.PAUSED
     await records.look_at(ref.id)
@@ -168,7 +168,7 @@ async def test_a_retry_that_comes_due_under_a_paused_campaign_waits(records: Rec
     worker = records.worker()
     await deliver(worker, await records.claim(worker), retry_at(1))
     await records.act(Action.PAUSE)
-    assert await worker.claim((await records.jobs())[0]) is NotClaimed.PARKED
+    assert await worker.claim((await records.jobs())[0], lane=LANE) is NotClaimed.PARKED
     await records.act(Action.RESUME)
     await deliver(worker, await records.claim(worker))
     assert await records.states(trigger) == "S"
@@ -192,7 +192,7 @@ async def test_the_sweep_gives_out_what_a_resume_left_parked(records: Records) -
     trigger = await records.trigger()
     (ref,) = await records.jobs()
     await records.act(Action.PAUSE)
-    await records.worker().claim(ref)
+    await records.worker().claim(ref, lane=LANE)
     gate = {"campaign": campaign.key, "version": 99, "state": "L", "revision": 1, "throttle": "", "kept_ms": 0}
     await records.store.call("gate", 0, **gate)
     await records.look_at(ref.id)
@@ -207,7 +207,7 @@ async def test_many_parked_batches_are_all_given_out(records: Records) -> None:
     triggers = [await records.trigger() for _ in range(230)]
     refs = await records.jobs()
     await records.act(Action.PAUSE)
-    assert {await records.worker().claim(ref) for ref in refs} == {NotClaimed.PARKED}
+    assert {await records.worker().claim(ref, lane=LANE) for ref in refs} == {NotClaimed.PARKED}
     await records.act(Action.RESUME)
     assert len(await records.jobs()) == len(triggers)
 
@@ -224,13 +224,13 @@ async def test_a_stopped_campaigns_work_is_cancelled_where_it_waits(records: Rec
     claim = await records.claim(worker, refs[3])
     await worker.advance(claim, [], wanted(claim, 0, 1))
     await records.act(Action.PAUSE)
-    await worker.claim(refs[2])
+    await worker.claim(refs[2], lane=LANE)
     await records.act(Action.STOP)
     opened = await worker.advance(claim, results(wanted(claim, 0, 1), SENT), wanted(claim, 1, 1))
     assert opened.permits == (False,)
     assert (await worker.finish(claim, [])).step is Step.CLOSED
     for ref in await records.jobs():
-        assert await worker.claim(ref) is NotClaimed.EMPTY
+        assert await worker.claim(ref, lane=LANE) is NotClaimed.EMPTY
     states = [await records.states(item.trigger_id) for item in (waiting, retrying, parked, sending)]
     assert states == ["CC", "CC", "CC", "SC"]
     assert {record.reason for record in await records.deliveries(parked.trigger_id)} == {Reason.CAMPAIGN_STOPPED}
@@ -261,7 +261,7 @@ async def test_cancelling_races_with_sending_and_everyone_is_accounted_for(recor
     refs = await records.jobs()
 
     async def send(number: int) -> None:
-        claim = await worker.claim(refs[number])
+        claim = await worker.claim(refs[number], lane=LANE)
         if not isinstance(claim, NotClaimed):
             await deliver(worker, claim)
 
@@ -290,7 +290,7 @@ async def test_a_stopped_campaigns_retries_are_called_off_now_and_not_when_due(r
     due = await records.store.command("ZCOUNT", key(0, "queue", LANE), "-inf", now_ms + 3_600_000 - 1)
     assert due == len(triggers)
     for ref in await records.jobs():
-        assert await worker.claim(ref) is NotClaimed.EMPTY
+        assert await worker.claim(ref, lane=LANE) is NotClaimed.EMPTY
     assert [await records.states(trigger) for trigger in triggers] == ["CCC"] * 3
     assert {record.due_ms for trigger in triggers for record in await records.deliveries(trigger)} == {0}
 

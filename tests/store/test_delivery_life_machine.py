@@ -30,6 +30,7 @@ from clarion_core.store.store import Store
 from clarion_stack.redis import RedisServer
 from support.invariants import check
 from support.records import (
+    LANE,
     NOT_HANDED_OVER,
     REFUSED,
     SENT,
@@ -132,7 +133,7 @@ class Life(RuleBasedStateMachine):
         if not (jobs := self.run(self.records.jobs())):
             return
         ref = data.draw(st.sampled_from(jobs))
-        answer = self.run(self.worker.claim(ref))
+        answer = self.run(self.worker.claim(ref, lane=LANE))
         holder = next((hand for hand in self.hands if hand.batch == ref.id and not hand.fenced), None)
         if holder:
             assert answer is (NotClaimed.RECOVERED if holder.lapsed else NotClaimed.STALE)
@@ -280,7 +281,7 @@ class Life(RuleBasedStateMachine):
                 await self.records.lapse(hand.batch)
         await self.records.sweep()
         while jobs := await self.records.jobs():
-            answer = await self.worker.claim(jobs[0])
+            answer = await self.worker.claim(jobs[0], lane=LANE)
             if isinstance(answer, Claim):
                 await deliver(self.worker, answer)
         await check(self.records)

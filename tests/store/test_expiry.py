@@ -9,7 +9,7 @@ from clarion_core.domain.delivery import DeliveryState, Reason
 from clarion_core.domain.trigger import TriggerState
 from clarion_core.store.batches import NotClaimed, Permit
 from clarion_core.store.keys import key
-from support.records import SENT, UNKNOWN, Records, deliver, results, retry_at, wanted
+from support.records import LANE, SENT, UNKNOWN, Records, deliver, results, retry_at, wanted
 
 FAR_MS = 4_000_000_000_000
 PAST_MS = 1
@@ -99,7 +99,7 @@ async def test_what_waits_for_its_next_attempt_expires_without_it(records: Recor
     assert not await records.upkeep.expire(0)
     await ended(records, trigger, expired=150)
     for ref in await records.jobs():
-        assert await records.worker().claim(ref) is NotClaimed.EMPTY
+        assert await records.worker().claim(ref, lane=LANE) is NotClaimed.EMPTY
 
 
 @pytest.mark.parametrize("paused", ["campaign", "trigger"])
@@ -111,7 +111,7 @@ async def test_what_is_paused_expires_in_its_time(records: Records, paused: str)
         await records.act(Action.PAUSE)
     else:
         await records.triggers.pause(trigger)
-    assert await records.worker().claim(ref) in (NotClaimed.PARKED, NotClaimed.EMPTY)
+    assert await records.worker().claim(ref, lane=LANE) in (NotClaimed.PARKED, NotClaimed.EMPTY)
     await over(records, trigger)
     assert not await records.upkeep.expire(0)
     await ended(records, trigger, expired=3)

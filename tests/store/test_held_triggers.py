@@ -10,13 +10,13 @@ from clarion_core.domain.campaign import Action
 from clarion_core.domain.trigger import TriggerState
 from clarion_core.store.batches import NotClaimed, Permit
 from clarion_core.store.keys import key
-from support.records import SENT, Records, deliver, results, retry_at, wanted
+from support.records import LANE, SENT, Records, deliver, results, retry_at, wanted
 
 
 async def work_off(records: Records) -> None:
     """Deliver whatever can be claimed."""
     while jobs := await records.jobs():
-        claim = await records.worker().claim(jobs[0])
+        claim = await records.worker().claim(jobs[0], lane=LANE)
         if not isinstance(claim, NotClaimed):
             await deliver(records.worker(), claim)
 
@@ -57,7 +57,7 @@ async def test_a_thousand_are_resumed_in_parts_each_once(records: Records) -> No
     trigger = await records.trigger(1000)
     await records.triggers.pause(trigger)
     for ref in await records.jobs():
-        assert await records.worker().claim(ref) is NotClaimed.EMPTY
+        assert await records.worker().claim(ref, lane=LANE) is NotClaimed.EMPTY
     await records.triggers.resume(trigger)
     assert len(await records.jobs()) == 10
     await work_off(records)
@@ -71,7 +71,7 @@ async def test_an_attempt_that_is_due_later_is_still_due_then_after_a_pause(reco
     due_ms = 4_000_000_000_000
     await deliver(records.worker(), await records.claim(), retry_at(due_ms))
     await records.triggers.pause(trigger)
-    assert await records.worker().claim((await records.jobs())[0]) is NotClaimed.EMPTY
+    assert await records.worker().claim((await records.jobs())[0], lane=LANE) is NotClaimed.EMPTY
     await records.triggers.resume(trigger)
     assert {record.due_ms for record in await records.deliveries(trigger)} == {due_ms}
     (ref,) = await records.jobs()
@@ -82,7 +82,7 @@ async def test_a_paused_trigger_can_be_cancelled(records: Records) -> None:
     await records.campaign()
     trigger = await records.trigger(3)
     await records.triggers.pause(trigger)
-    assert await records.worker().claim((await records.jobs())[0]) is NotClaimed.EMPTY
+    assert await records.worker().claim((await records.jobs())[0], lane=LANE) is NotClaimed.EMPTY
     assert await records.triggers.cancel(trigger) is TriggerState.PAUSED
     assert (await records.get(trigger)).trigger.state is TriggerState.CANCELLED
     assert not await records.upkeep.give_out_held(0)
@@ -93,7 +93,7 @@ async def test_stopping_the_campaign_ends_what_a_paused_trigger_holds(records: R
     await records.campaign()
     trigger = await records.trigger(3)
     await records.triggers.pause(trigger)
-    assert await records.worker().claim((await records.jobs())[0]) is NotClaimed.EMPTY
+    assert await records.worker().claim((await records.jobs())[0], lane=LANE) is NotClaimed.EMPTY
     await records.act(Action.STOP)
     await work_off(records)
     assert await records.states(trigger) == "CCC"
@@ -104,7 +104,7 @@ async def test_the_sweep_ends_a_resume_that_was_cut_off(records: Records) -> Non
     trigger = await records.trigger(300)
     await records.triggers.pause(trigger)
     for ref in await records.jobs():
-        await records.worker().claim(ref)
+        await records.worker().claim(ref, lane=LANE)
     await records.store.call("resume", 0, trigger=trigger, limit=100, retention_s=86_400)
     assert await records.upkeep.give_out_held(0) is False
     await work_off(records)
@@ -119,7 +119,7 @@ async def test_pausing_and_resuming_again_change_nothing(records: Records, again
     for _ in range(again):
         await records.triggers.pause(trigger)
     for ref in await records.jobs():
-        await records.worker().claim(ref)
+        await records.worker().claim(ref, lane=LANE)
     for _ in range(again):
         await records.triggers.resume(trigger)
     await work_off(records)

@@ -110,7 +110,7 @@ async def test_a_cancelled_trigger_leaves_what_a_finished_one_does(records: Reco
     assert {name: ttls[name] for name in expected} == expected
     worker = records.worker()
     for ref in await records.jobs():
-        await worker.claim(ref)
+        await worker.claim(ref, lane=LANE)
     assert await kept(records) == {**CAMPAIGN, **SHARD, **expected}
 
 
@@ -209,7 +209,7 @@ async def test_a_superseded_revision_is_kept_for_what_waits_under_it(records: Re
     assert 0 < (await records.keys())[name] <= LIMITS["REVISION_TTL_MS"] / 1000
     if waits == "parked":
         await records.act(Action.PAUSE)
-        await records.worker().claim((await records.jobs())[0])
+        await records.worker().claim((await records.jobs())[0], lane=LANE)
     else:
         await deliver(records.worker(), await records.claim(), retry_at(1))
     await records.store.command("EXPIRE", f"clarion:{name}", 60)

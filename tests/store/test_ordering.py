@@ -8,7 +8,7 @@ from clarion_core.domain.campaign import Action
 from clarion_core.domain.ids import ordering_line
 from clarion_core.store.batches import NotClaimed
 from clarion_core.store.keys import key
-from support.records import REFUSED, Records, deliver, retry_at
+from support.records import LANE, REFUSED, Records, deliver, retry_at
 
 LINE = ordering_line("default", "account-1", "user-0")
 OTHER = ordering_line("default", "account-2", "user-0")
@@ -24,7 +24,7 @@ async def claimed(records: Records) -> list[str]:
     """Deliver whatever can be claimed now, one batch after the other; the triggers in order."""
     found = []
     while jobs := await records.jobs():
-        claim = await records.worker().claim(jobs[0])
+        claim = await records.worker().claim(jobs[0], lane=LANE)
         if not isinstance(claim, NotClaimed):
             found += [each.trigger_id for each in claim.deliveries]
             await deliver(records.worker(), claim)

@@ -12,7 +12,7 @@ from clarion_core.store.connection import connect
 from clarion_core.store.store import Store
 from clarion_stack.redis import RedisServer
 from support.invariants import check
-from support.records import Records, deliver
+from support.records import LANE, Records, deliver
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ async def test_a_store_that_is_away_is_said_to_be_and_works_again_when_it_is_bac
     server.kill()
     for refused in (
         records.counts(trigger),
-        records.worker().claim(claim.ref),
+        records.worker().claim(claim.ref, lane=LANE),
         records.store.command("PING"),
         records.store.commands([("PING",)]),
         records.trigger(),

@@ -74,8 +74,8 @@ async def test_a_job_that_comes_back_after_the_lease_recovers_its_batch(records:
     trigger, claim = await half_sent(records)
     await records.lapse(claim.ref.id)
     worker = records.worker("w2")
-    assert await worker.claim(claim.ref) is NotClaimed.RECOVERED
-    assert await worker.claim(claim.ref) is NotClaimed.STALE
+    assert await worker.claim(claim.ref, lane=LANE) is NotClaimed.RECOVERED
+    assert await worker.claim(claim.ref, lane=LANE) is NotClaimed.STALE
     assert await records.states(trigger) == "SQQQ"
     assert [ref.epoch for ref in await records.jobs()] == [2]
 
@@ -120,7 +120,7 @@ async def test_a_late_outcome_ends_a_trigger_that_waited_for_nothing_else(record
     await die(records, claim)
     await records.worker().advance(claim, results(wanted(claim), SENT))
     assert (await records.get(trigger)).trigger.state is TriggerState.COMPLETED
-    assert await records.worker("w2").claim((await records.jobs())[0]) is NotClaimed.EMPTY
+    assert await records.worker("w2").claim((await records.jobs())[0], lane=LANE) is NotClaimed.EMPTY
 
 
 async def test_a_late_outcome_of_a_delivery_already_sent_again_changes_nothing(records: Records) -> None:
@@ -166,7 +166,7 @@ async def test_what_may_have_left_before_it_was_called_off_is_not_called_cancell
     await die(records, claim)
     assert (await records.states(trigger))[:3] == "SAA"
     for ref in await records.jobs():
-        assert await records.worker().claim(ref) is NotClaimed.EMPTY
+        assert await records.worker().claim(ref, lane=LANE) is NotClaimed.EMPTY
     stored = (await records.get(trigger)).trigger
     assert stored.state is TriggerState.CANCELLED
     assert (stored.counts.sent, stored.counts.ambiguous, stored.counts.cancelled) == (1, 2, 1)
@@ -262,7 +262,7 @@ async def test_after_the_store_was_away_nobody_takes_over_for_a_lease(records: R
     await _store_was_away(records)
     await records.lapse(claim.ref.id)
     assert await records.sweep() == [(claim.ref.id, "GRACE")]
-    assert await records.worker("w2").claim(claim.ref) is NotClaimed.GRACE
+    assert await records.worker("w2").claim(claim.ref, lane=LANE) is NotClaimed.GRACE
     assert await records.states(trigger) == "SGGQ"
     assert await worker.renew(0, [claim.ref]) == set()
     assert (await worker.finish(claim, results(wanted(claim, 1, 2), SENT))).step is Step.HANDED_BACK

@@ -258,7 +258,7 @@ async def test_batches_of_a_paused_campaign_are_parked(records: Records, workers
     await records.campaign()
     await records.trigger()
     await records.act(Action.PAUSE)
-    await records.worker().claim((await records.jobs())[0])
+    await records.worker().claim((await records.jobs())[0], lane=LANE)
     assert await states(workers) == [BatchState.PARKED]
     assert (await lane_of(workers)).waiting == 0
 

@@ -22,7 +22,7 @@ from clarion_workers.messages import Composer
 from clarion_workers.providers import Router
 from clarion_workers.revisions import Revisions
 from clarion_workers.windows import Windows
-from support.records import Records
+from support.records import LANE, Records
 
 EMAIL = EmailContent(
     sender="Shop <shop@example.com>", subject="Hello {{ recipient.user_id }}", text="Welcome, {{ recipient.user_id }}."
@@ -84,6 +84,7 @@ class Post:
         self.gate = Gate(EmailChannel(config))
         self.router = router or Router(EMAIL_CHANNEL, {"smtp": self.gate}, Breakers(records.store, channel="email"))
         post = run.Post(
+            lane=LANE,
             batches=batches,
             leases=self.leases,
             composer=Composer(Revisions(records.campaigns), self.renderer),

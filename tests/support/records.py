@@ -154,7 +154,7 @@ class Records:
 
     async def claim(self, worker: BatchStore | None = None, ref: BatchRef | None = None) -> Claim:
         """Claim a batch, by default that of the first job."""
-        claim = await (worker or self.worker()).claim(ref or (await self.jobs())[0])
+        claim = await (worker or self.worker()).claim(ref or (await self.jobs())[0], lane=LANE)
         assert isinstance(claim, Claim), claim
         return claim
 

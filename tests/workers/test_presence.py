@@ -54,7 +54,7 @@ def _lane(redis: object, lane: str) -> LaneWorker:
     async def nothing(*_: object) -> None:
         return None
 
-    return LaneWorker(redis, redis, shard=0, lane=lane, deliver=nothing, jobs=1, lease_s=5)  # type: ignore[arg-type]
+    return LaneWorker(redis, redis, shard=0, lane=lane, deliver=nothing, jobs=1)  # type: ignore[arg-type]
 
 
 @pytest.fixture

@@ -74,6 +74,7 @@ class PostRoom:
                 lane=lane,
                 deliver=Deliverer(
                     Post(
+                        lane=lane,
                         batches=batches,
                         leases=self._leases,
                         composer=composer,
@@ -83,7 +84,6 @@ class PostRoom:
                     )
                 ).job,
                 jobs=settings.jobs,
-                lease_s=settings.lease_s,
             )
             for lane in settings.served
             for shard in range(settings.shards)

@@ -41,7 +41,7 @@ class Deliverer:
         if route is None:
             return
         asked_at = time.monotonic()
-        claim = await post.batches.claim(ref, post.router.way(route))
+        claim = await post.batches.claim(ref, post.router.way(route), lane=post.lane)
         if isinstance(claim, NotClaimed):
             await post.router.report(route, [])
             log.debug("batch_not_claimed", batch=ref.id, epoch=ref.epoch, why=claim.value)

@@ -44,6 +44,7 @@ log = logs.get(__name__)
 class Post:
     """What every batch is delivered with. `draining` set: windows in flight are finished, the rest is handed back."""
 
+    lane: str
     batches: BatchStore
     leases: Leases
     composer: Composer

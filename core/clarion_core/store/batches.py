@@ -132,11 +132,15 @@ class BatchStore:
     def __init__(self, store: Store, *, worker: str, lease_ms: int, retention_s: int) -> None:
         self._store, self._worker, self._lease_ms, self._retention_s = store, worker, lease_ms, retention_s
 
-    async def claim(self, ref: BatchRef, way: Way = NOWHERE) -> Claim | NotClaimed:
-        """Take a batch, or learn why not; where the limits on its way are reached, it waits in its queue."""
+    async def claim(self, ref: BatchRef, way: Way = NOWHERE, *, lane: str) -> Claim | NotClaimed:
+        """Take a batch from a lane's queue, or learn why not; where limits on its way are reached, it waits there.
+
+        A job of a batch that is gone, or of an earlier epoch, is taken out of the queue.
+        """
         answer = await self._store.call(
             "claim",
             ref.shard,
+            lane=lane,
             batch=ref.id,
             epoch=ref.epoch,
             claim=f"{self._worker} {secrets.token_hex(4)}",

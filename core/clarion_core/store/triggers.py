@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import msgspec
+from msgspec import structs
 
 from clarion_core.domain.campaign import CampaignState
 from clarion_core.domain.delivery import DeliveryRecord
@@ -195,7 +196,7 @@ class TriggerStore:
 
 
 def _with_discard(delivery: StoredDelivery, at_ms: str, _: str, reason: str) -> StoredDelivery:
-    return replace(delivery, discard_ms=int(at_ms), discard_reason=reason)
+    return structs.replace(delivery, discard_ms=int(at_ms), discard_reason=reason)
 
 
 def stored_deliveries(

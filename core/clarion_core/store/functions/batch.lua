@@ -206,7 +206,7 @@ local function give_up(shard, b, epoch, due, now)
   hand_out(shard, b, due, now)
 end
 
--- request: shard, batch, epoch, claim (names this call: sent twice, it is answered twice), lease_ms, retention_s,
+-- request: shard, lane, batch, epoch, claim (names this call: sent twice, it is answered twice), lease_ms, retention_s,
 --   limits {name, rate, burst}
 -- answer: {CLAIMED, campaign, revision, crashes, now, rows, segments, heads {trigger, blob, accepted at, expires at or 0},
 --   free permits or -1}
@@ -215,9 +215,14 @@ local function claim(_, args)
   local r = cmsgpack.unpack(args[1])
   local b = batch_of(r.shard, r.batch)
   if not b then
+    dequeue(r.shard, r.lane, r.batch, r.epoch)
     return {'GONE'}
   end
   local now = now_ms()
+  if r.epoch < b.j then
+    dequeue(r.shard, r.lane, r.batch, r.epoch)
+    return {'STALE'}
+  end
   if r.epoch == b.e and b.u > 0 and b.u <= now then
     return {recover(r.shard, b, r.lease_ms, r.retention_s)}
   end
