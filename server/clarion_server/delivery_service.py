@@ -123,8 +123,8 @@ def _filter(proto: pb.DeadLetterFilter) -> Filter:
         states=to_states(proto.states),
         reasons=to_reasons(proto.reasons),
         provider=proto.provider,
-        from_ms=milliseconds(proto.from_time) if proto.HasField("from_time") else 0,
-        until_ms=milliseconds(proto.until_time) if proto.HasField("until_time") else 0,
+        from_ms=milliseconds(proto.from_time, "filter.from_time") if proto.HasField("from_time") else 0,
+        until_ms=milliseconds(proto.until_time, "filter.until_time") if proto.HasField("until_time") else 0,
     )
 
 
