@@ -93,9 +93,10 @@ class DeliveryServiceServicer(object):
 
     def RedriveDeadLetters(self, request, context):
         """RedriveDeadLetters sends dead letters again: same delivery id, same Message-ID, same campaign revision, attempts
-        counted anew. An AMBIGUOUS one may reach its recipient twice. Those of triggers that were called off or expired are
-        left alone. The campaign must be LIVE or PAUSED: FAILED_PRECONDITION, CAMPAIGN_STATE. A call may take on a part
-        only, see `next_page_token`; what fails again before the last part is not taken on twice.
+        counted anew. An AMBIGUOUS one may reach its recipient twice; one of an ordering key goes at once, out of order.
+        Those of triggers that were called off or expired are left alone. The campaign must be LIVE or PAUSED:
+        FAILED_PRECONDITION, CAMPAIGN_STATE. A call may take on a part only, see `next_page_token`; what fails again before
+        the last part is not taken on twice.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

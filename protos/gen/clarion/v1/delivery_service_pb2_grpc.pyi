@@ -47,9 +47,10 @@ class DeliveryServiceStub:
     """
     RedriveDeadLetters: _grpc.UnaryUnaryMultiCallable[_delivery_service_pb2.RedriveDeadLettersRequest, _delivery_service_pb2.RedriveDeadLettersResponse]
     """RedriveDeadLetters sends dead letters again: same delivery id, same Message-ID, same campaign revision, attempts
-    counted anew. An AMBIGUOUS one may reach its recipient twice. Those of triggers that were called off or expired are
-    left alone. The campaign must be LIVE or PAUSED: FAILED_PRECONDITION, CAMPAIGN_STATE. A call may take on a part
-    only, see `next_page_token`; what fails again before the last part is not taken on twice.
+    counted anew. An AMBIGUOUS one may reach its recipient twice; one of an ordering key goes at once, out of order.
+    Those of triggers that were called off or expired are left alone. The campaign must be LIVE or PAUSED:
+    FAILED_PRECONDITION, CAMPAIGN_STATE. A call may take on a part only, see `next_page_token`; what fails again before
+    the last part is not taken on twice.
     """
     DiscardDeadLetters: _grpc.UnaryUnaryMultiCallable[_delivery_service_pb2.DiscardDeadLettersRequest, _delivery_service_pb2.DiscardDeadLettersResponse]
     """DiscardDeadLetters takes dead letters out of the list, with a reason. Their state stays. A call may take on a part
@@ -75,9 +76,10 @@ class DeliveryServiceAsyncStub(DeliveryServiceStub):
     """
     RedriveDeadLetters: _aio.UnaryUnaryMultiCallable[_delivery_service_pb2.RedriveDeadLettersRequest, _delivery_service_pb2.RedriveDeadLettersResponse]  # type: ignore[assignment]
     """RedriveDeadLetters sends dead letters again: same delivery id, same Message-ID, same campaign revision, attempts
-    counted anew. An AMBIGUOUS one may reach its recipient twice. Those of triggers that were called off or expired are
-    left alone. The campaign must be LIVE or PAUSED: FAILED_PRECONDITION, CAMPAIGN_STATE. A call may take on a part
-    only, see `next_page_token`; what fails again before the last part is not taken on twice.
+    counted anew. An AMBIGUOUS one may reach its recipient twice; one of an ordering key goes at once, out of order.
+    Those of triggers that were called off or expired are left alone. The campaign must be LIVE or PAUSED:
+    FAILED_PRECONDITION, CAMPAIGN_STATE. A call may take on a part only, see `next_page_token`; what fails again before
+    the last part is not taken on twice.
     """
     DiscardDeadLetters: _aio.UnaryUnaryMultiCallable[_delivery_service_pb2.DiscardDeadLettersRequest, _delivery_service_pb2.DiscardDeadLettersResponse]  # type: ignore[assignment]
     """DiscardDeadLetters takes dead letters out of the list, with a reason. Their state stays. A call may take on a part
@@ -124,9 +126,10 @@ class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_delivery_service_pb2.RedriveDeadLettersResponse, _abc.Awaitable[_delivery_service_pb2.RedriveDeadLettersResponse]]:
         """RedriveDeadLetters sends dead letters again: same delivery id, same Message-ID, same campaign revision, attempts
-        counted anew. An AMBIGUOUS one may reach its recipient twice. Those of triggers that were called off or expired are
-        left alone. The campaign must be LIVE or PAUSED: FAILED_PRECONDITION, CAMPAIGN_STATE. A call may take on a part
-        only, see `next_page_token`; what fails again before the last part is not taken on twice.
+        counted anew. An AMBIGUOUS one may reach its recipient twice; one of an ordering key goes at once, out of order.
+        Those of triggers that were called off or expired are left alone. The campaign must be LIVE or PAUSED:
+        FAILED_PRECONDITION, CAMPAIGN_STATE. A call may take on a part only, see `next_page_token`; what fails again before
+        the last part is not taken on twice.
         """
 
     @_abc_1.abstractmethod
