@@ -13,6 +13,7 @@ Resources are the contract's own messages (`clarion.v1`). Errors are typed, see 
 """
 
 from clarion_client.client import Clarion, connect
+from clarion_client.dead_letters import DeadLetterFilter, Redriven
 from clarion_client.errors import (
     REASONS,
     Aborted,
@@ -38,6 +39,7 @@ __all__ = [
     "AlreadyExists",
     "Clarion",
     "ClarionError",
+    "DeadLetterFilter",
     "DeadlineExceeded",
     "FailedPrecondition",
     "Internal",
@@ -46,6 +48,7 @@ __all__ = [
     "NotFound",
     "OutOfRange",
     "RecipientLike",
+    "Redriven",
     "ResourceExhausted",
     "RetryConfig",
     "Unavailable",

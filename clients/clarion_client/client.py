@@ -10,13 +10,14 @@ import grpc.aio
 
 from clarion_client.campaigns import CampaignCalls
 from clarion_client.connection import Caller, default_server, open_channel
+from clarion_client.dead_letters import DeadLetterCalls
 from clarion_client.deliveries import DeliveryCalls
 from clarion_client.retry import RetryConfig
 from clarion_client.triggers import TriggerCalls
 from clarion_client.workers import WorkerCalls
 
 
-class Clarion(CampaignCalls, TriggerCalls, DeliveryCalls, WorkerCalls):
+class Clarion(CampaignCalls, TriggerCalls, DeliveryCalls, DeadLetterCalls, WorkerCalls):
     """One workspace of one server. Made by `connect`; safe to share between tasks of one event loop.
 
     Every method has a time limit, repeats what is safe to repeat, and raises a ClarionError.
@@ -26,6 +27,7 @@ class Clarion(CampaignCalls, TriggerCalls, DeliveryCalls, WorkerCalls):
         CampaignCalls.__init__(self, channel, caller)
         TriggerCalls.__init__(self, channel, caller)
         DeliveryCalls.__init__(self, channel, caller)
+        DeadLetterCalls.__init__(self, channel, caller)
         WorkerCalls.__init__(self, channel, caller)
 
 

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from google.protobuf.json_format import ParseDict, ParseError
 from google.protobuf.struct_pb2 import Struct
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from clarion.v1.trigger_pb2 import Recipient
 
@@ -42,6 +43,17 @@ def to_recipient(recipient: RecipientLike) -> Recipient:
         raise ValueError(f"recipient: {error}") from None
 
 
+def to_timestamp(instant: datetime | None, name: str) -> Timestamp | None:
+    """The instant as a message; None stays None. ValueError where it has no time zone."""
+    if instant is None:
+        return None
+    if instant.utcoffset() is None:
+        raise ValueError(f"{name}: a datetime needs a time zone")
+    made = Timestamp()
+    made.FromDatetime(instant)
+    return made
+
+
 def new_request_id() -> str:
     """A request id nobody used before."""
     return str(uuid.uuid4())
@@ -61,6 +73,6 @@ def _plain(value: JsonLike, path: str) -> JsonLike:
 
 
 def _instant(value: datetime, path: str) -> str:
-    if value.tzinfo is None:
+    if value.utcoffset() is None:
         raise ValueError(f"{path}: a datetime needs a time zone")
     return value.isoformat()

@@ -8,6 +8,7 @@ from google.protobuf import timestamp_pb2
 
 from clarion.v1 import delivery_pb2, trigger_pb2, trigger_service_pb2
 from clarion_core.domain.delivery import DeliveryState, Reason
+from clarion_core.domain.errors import FieldProblem, InvalidRequest
 from clarion_core.domain.recipient import Recipient
 from clarion_core.domain.trigger import Counts, Refusal, Trigger, TriggerEvent, TriggerState, trigger_name
 from clarion_core.store.triggers import StoredDelivery
@@ -27,6 +28,7 @@ DELIVERY_STATES = {state: Delivery.State.Value(f"STATE_{state.name}") for state 
 REASONS = {reason: Delivery.Reason.Value(f"REASON_{reason.value or 'UNSPECIFIED'}") for reason in Reason}
 _REASONS = {number: reason for reason, number in REASONS.items()}
 _DELIVERY_STATES = {number: state for state, number in DELIVERY_STATES.items()}
+_FIRST_S, _LAST_S = -62_135_596_800, 253_402_300_799  # what google.protobuf.Timestamp can be
 
 
 def timestamp(ms: int) -> timestamp_pb2.Timestamp | None:
@@ -34,8 +36,14 @@ def timestamp(ms: int) -> timestamp_pb2.Timestamp | None:
     return timestamp_pb2.Timestamp(seconds=ms // 1000, nanos=ms % 1000 * 1_000_000) if ms else None
 
 
-def milliseconds(time: timestamp_pb2.Timestamp) -> int:
-    """A Timestamp as milliseconds since 1970, at least 1: an instant before that is as much over as any."""
+def milliseconds(time: timestamp_pb2.Timestamp, path: str) -> int:
+    """A Timestamp as milliseconds since 1970, at least 1: an instant before that is as much over as any.
+
+    `InvalidRequest` at `path` where it is outside of what a Timestamp may be.
+    """
+    if not (_FIRST_S <= time.seconds <= _LAST_S and 0 <= time.nanos < 1_000_000_000):
+        description = "must be an instant of the years 1 to 9999, with nanos from 0 to 999,999,999"
+        raise InvalidRequest.of([FieldProblem(path=path, description=description)])
     return max(1, time.seconds * 1000 + time.nanos // 1_000_000)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from clarion_core.domain.campaign import CampaignState, campaign_key
 from clarion_core.domain.delivery import DeliveryState, Reason
@@ -20,7 +20,9 @@ TRIGGERS_AT_ONCE = 50
 DEAD = frozenset({DeliveryState.FAILED, DeliveryState.AMBIGUOUS})
 REDRIVABLE = (CampaignState.LIVE, CampaignState.PAUSED)
 
-Position = tuple[int, str, int]  # when the trigger's first delivery died, the trigger, how many of it were looked at
+# When the trigger's first delivery died, the trigger, how many of it were looked at; and when the first page was asked
+# for: what ends later is not of this walk, or one that redrives what fails again at once would never end.
+Position = tuple[int, str, int, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +37,10 @@ class Filter:
     provider: str = ""
     from_ms: int = 0
     until_ms: int = 0
+
+    def is_of(self, trigger: Trigger) -> bool:
+        """Whether the trigger is one of the campaign."""
+        return (trigger.workspace, trigger.campaign_id) == (self.workspace, self.campaign_id)
 
     def fits(self, delivery: StoredDelivery) -> bool:
         """Whether it is a dead letter that is asked for."""
@@ -67,48 +73,57 @@ class DeadLetters:
         """What fits among the next `limit` deliveries of triggers with dead letters, and where to go on."""
         if wanted.names:
             return await self._named(wanted), None
+        begun_ms = position[3] if position else await self._store.now_ms()
+        wanted = replace(wanted, until_ms=min(wanted.until_ms or begun_ms + 1, begun_ms + 1))
         found: list[Found] = []
         looked = 0
-        async for died_ms, trigger_id, skip in self._walk(campaign_key(wanted.workspace, wanted.campaign_id), position):
+        async for died_ms, trigger_id, skip in self._walk(wanted, position):
             stored = await self._triggers.get(trigger_id)
-            if stored is None:
+            if stored is None or not wanted.is_of(stored.trigger):
                 continue
             while skip < stored.placement.count:
                 if looked >= limit:
-                    return found, (died_ms, trigger_id, skip)
+                    return found, (died_ms, trigger_id, skip, begun_ms)
                 rows = await self._triggers.deliveries(trigger_id, stored.placement, skip, limit - looked)
+                if not rows:  # its lifetime ended just now
+                    break
                 looked, skip = looked + len(rows), skip + len(rows)
                 if fitting := [row for row in rows if wanted.fits(row)]:
                     found.append(Found(trigger=stored, deliveries=fitting))
         return found, None
 
-    async def _walk(self, campaign: str, position: Position | None) -> AsyncIterator[Position]:
+    async def _walk(self, wanted: Filter, position: Position | None) -> AsyncIterator[tuple[int, str, int]]:
         """Triggers with dead letters: the one that a position is in, then those behind it."""
         if position:
-            yield position
+            yield position[:3]
+        campaign = campaign_key(wanted.workspace, wanted.campaign_id)
         after = (position[0], position[1]) if position else None
         while entries := await self._store.triggers(campaign, after, TRIGGERS_AT_ONCE):
             for died_ms, trigger_id in entries:
+                if died_ms >= wanted.until_ms:
+                    return
                 yield died_ms, trigger_id, 0
             after = entries[-1]
 
     async def _named(self, wanted: Filter) -> list[Found]:
+        problems = [
+            FieldProblem(
+                path=f"filter.deliveries[{index}]", description="must be one of the campaign in filter.campaign"
+            )
+            for index, name in enumerate(wanted.names)
+            if delivery_ids(name)[0] != wanted.campaign_id
+        ]
+        if problems:
+            raise InvalidRequest.of(problems)
         found = []
-        for index, name in enumerate(wanted.names):
-            campaign_id, trigger_id, delivery_id = delivery_ids(name)
-            if campaign_id != wanted.campaign_id:
-                problem = FieldProblem(
-                    path=f"filter.deliveries[{index}]", description="must be one of the campaign in filter.campaign"
-                )
-                raise InvalidRequest.of([problem])
+        for name in dict.fromkeys(wanted.names):
+            _, trigger_id, delivery_id = delivery_ids(name)
             stored = await self._triggers.get(trigger_id)
-            if stored is None or stored.trigger.workspace != wanted.workspace:
+            if stored is None or not wanted.is_of(stored.trigger):
                 continue
             base, number = delivery_id.split("-")
             skip = int(number) - stored.placement.start
-            if stored.trigger.campaign_id != campaign_id or base != stored.placement.base:
-                continue
-            if not 0 <= skip < stored.placement.count:
+            if base != stored.placement.base or not 0 <= skip < stored.placement.count:
                 continue
             rows = await self._triggers.deliveries(trigger_id, stored.placement, skip, 1)
             found += [Found(trigger=stored, deliveries=[row]) for row in rows if wanted.fits(row)]

@@ -21,8 +21,10 @@ from clarion_server.repeats import Repeats
 from clarion_server.triggering import Triggers
 
 Context = grpc.aio.ServicerContext[Any, Any]
-Died = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
+Ms = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
 Skip = Annotated[int, msgspec.Meta(ge=0, le=MAX_RECIPIENTS)]
+
+_AboutDeadLetters = pb.ListDeadLettersRequest | pb.RedriveDeadLettersRequest | pb.DiscardDeadLettersRequest
 
 
 class DeliveryService(delivery_service_pb2_grpc.DeliveryServiceServicer):
@@ -72,7 +74,7 @@ class DeliveryService(delivery_service_pb2_grpc.DeliveryServiceServicer):
 
     async def ListDeadLetters(self, request: pb.ListDeadLettersRequest, _: Context) -> pb.ListDeadLettersResponse:
         """Page through what ended badly."""
-        wanted, bound = _filter(request.filter), _bound(request.filter)
+        wanted, bound = _filter(request.filter), _bound(request)
         position = _position(request.page_token, bound)
         found, following = await self._dead_letters.find(wanted, position, page_size(request.page_size))
         return pb.ListDeadLettersResponse(
@@ -88,7 +90,7 @@ class DeliveryService(delivery_service_pb2_grpc.DeliveryServiceServicer):
         self, request: pb.RedriveDeadLettersRequest, _: Context
     ) -> pb.RedriveDeadLettersResponse:
         """Send dead letters again."""
-        wanted, bound = _filter(request.filter), _bound(request.filter)
+        wanted, bound = _filter(request.filter), _bound(request)
         position = _position(request.page_token, bound)
 
         async def act() -> pb.RedriveDeadLettersResponse:
@@ -102,7 +104,7 @@ class DeliveryService(delivery_service_pb2_grpc.DeliveryServiceServicer):
         self, request: pb.DiscardDeadLettersRequest, _: Context
     ) -> pb.DiscardDeadLettersResponse:
         """Take dead letters out of the list."""
-        wanted, bound = _filter(request.filter), _bound(request.filter)
+        wanted, bound = _filter(request.filter), _bound(request)
         position = _position(request.page_token, bound)
 
         async def act() -> pb.DiscardDeadLettersResponse:
@@ -123,15 +125,15 @@ def _filter(proto: pb.DeadLetterFilter) -> Filter:
         states=to_states(proto.states),
         reasons=to_reasons(proto.reasons),
         provider=proto.provider,
-        from_ms=milliseconds(proto.from_time) if proto.HasField("from_time") else 0,
-        until_ms=milliseconds(proto.until_time) if proto.HasField("until_time") else 0,
+        from_ms=milliseconds(proto.from_time, "filter.from_time") if proto.HasField("from_time") else 0,
+        until_ms=milliseconds(proto.until_time, "filter.until_time") if proto.HasField("until_time") else 0,
     )
 
 
 def _position(token: str, bound: tuple[str, str, bytes]) -> Position | None:
-    return read_token(token, tuple[Died, str, Skip], *bound)
+    return read_token(token, tuple[Ms, str, Skip, Ms], *bound)
 
 
-def _bound(proto: pb.DeadLetterFilter) -> tuple[str, str, bytes]:
+def _bound(request: _AboutDeadLetters) -> tuple[str, str, bytes]:
     """What a page token belongs to."""
-    return "dead letters", workspace(), proto.SerializeToString(deterministic=True)
+    return request.DESCRIPTOR.name, workspace(), request.filter.SerializeToString(deterministic=True)

@@ -38,7 +38,7 @@ class TriggerService(trigger_service_pb2_grpc.TriggerServiceServicer):
                 recipients=[to_recipient(recipient) for recipient in request.recipients],
                 context=from_struct(request.context),
                 request_id=request.request_id,
-                expire_ms=milliseconds(request.expire_time) if request.HasField("expire_time") else 0,
+                expire_ms=milliseconds(request.expire_time, "expire_time") if request.HasField("expire_time") else 0,
                 ordering_key=request.ordering_key,
                 all_or_nothing=request.all_or_nothing,
                 validate_only=request.validate_only,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -75,7 +76,7 @@ class Call:
 
 
 Step = Message | Failure | Silence | Sequence[Any] | Callable[[Any], Any]
-"""An answer, an error, nothing, a stream of these, or a function of the request that gives one of these."""
+"""An answer, an error, nothing, a stream of these, or a function of the request that gives one, perhaps later."""
 
 
 class Script:
@@ -123,6 +124,8 @@ class Script:
 
 
 async def _settle(step: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+    if inspect.isawaitable(step):
+        step = await step
     if isinstance(step, Failure):
         await step.abort(context)
     if isinstance(step, Silence):

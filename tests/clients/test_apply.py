@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 import pytest
 
-from clarion.v1.campaign_pb2 import Campaign, ContextField
+from clarion.v1.campaign_pb2 import Campaign, ContextField, Throttle
 from clarion.v1.campaign_service_pb2 import (
     ActivateCampaignResponse,
     CreateCampaignRequest,
@@ -39,6 +39,7 @@ contents:
         Hello {{ first_name }},
         welcome since {{ sinc }}.
 """
+RATE = YAML.replace("{", "{{").replace("}", "}}").replace("category: marketing", "throttle: {{rate_per_s: {}}}")
 ABSENT = Failure(code=grpc.StatusCode.NOT_FOUND, reason="CAMPAIGN_NOT_FOUND")
 
 
@@ -72,6 +73,51 @@ def test_a_file_is_the_campaign_with_the_contracts_names(directory: Path) -> Non
     assert campaign.context[1].default.string_value == "2026-11-24T08:00:00Z"
     assert campaign.contents[0].email.subject == "Welcome, {{ first_nam }}!"
     assert campaign.contents[0].email.text.startswith("Hello {{ first_name }},\n")
+
+
+@pytest.mark.parametrize(("rate", "number"), [("50", 50.0), ("0.5", 0.5), ("1.0e+3", 1000.0)])
+def test_pace_and_age_are_numbers_in_the_file(directory: Path, rate: str, number: float) -> None:
+    limits = f"""\
+category: urgent
+time_to_live_s: 900
+throttle: {{rate_per_s: {rate}, burst: 3}}
+retry_policy:
+  max_age_s: 600
+"""
+    (directory / "campaign.yaml").write_text(YAML.replace("category: marketing\n", limits))
+    campaign = campaign_files.read(directory / "campaign.yaml").campaign
+    assert (campaign.category, campaign.time_to_live_s) == (Campaign.CATEGORY_URGENT, 900)
+    assert campaign.throttle == Throttle(rate_per_s=number, burst=3)
+    assert campaign.retry_policy.max_age_s == 600
+
+
+async def test_pace_and_age_are_compared_and_changed(script: Script, cli: Cli, directory: Path) -> None:
+    text = YAML.replace("category: marketing\n", "time_to_live_s: 900\nthrottle: {rate_per_s: 50}\n")
+    (directory / "campaign.yaml").write_text(text)
+    ended = await _apply_over(script, cli, directory, time_to_live_s=60)
+    assert ended.json[0]["fields"] == ["time_to_live_s"]
+    assert script.requests("UpdateCampaign")[-1].campaign.throttle.rate_per_s == 50.0
+    (directory / "campaign.yaml").write_text(text.replace("throttle: {rate_per_s: 50}\n", ""))
+    script.replace("GetCampaign", GetCampaignResponse(campaign=Campaign(throttle={"rate_per_s": 50}, etag="7")))
+    ended = await cli("apply", directory, "-o", "json")
+    assert "throttle" in ended.json[0]["fields"]  # what the file leaves out goes back to its default
+
+
+async def test_a_limit_that_the_server_refuses_is_shown_where_it_stands(
+    script: Script, cli: Cli, directory: Path
+) -> None:
+    limits = "category: marketing\nthrottle:\n  rate_per_s: -1\nretry_policy: {max_age_s: 60}\n"
+    (directory / "campaign.yaml").write_text(YAML.replace("category: marketing\n", limits))
+    script.on("GetCampaign", ABSENT)
+    script.on(
+        "CreateCampaign",
+        invalid(
+            ("campaign.throttle.rate_per_s", "must be 0 or more"), ("campaign.retry_policy.max_age_s", "too short")
+        ),
+    )
+    err = (await cli("apply", directory)).err
+    assert f"{directory}/campaign.yaml:5:15: must be 0 or more\n  5 |   rate_per_s: -1\n" in err
+    assert f"{directory}/campaign.yaml:6:27: too short" in err
 
 
 def test_the_example_campaign_can_be_read() -> None:
@@ -187,6 +233,21 @@ async def test_an_error_without_a_place_in_the_files_keeps_its_path(script: Scri
         (YAML.replace("marketing", "markting"), "3:11: 'category' must be one of transactional, marketing"),
         (YAML.replace("required: true", "required: perhaps"), "7:15: this must be true or false"),
         (YAML.replace("subject.j2", "absent.j2"), "12:21: "),
+        (YAML.replace("category: marketing", "time_to_live_s: 1h"), "3:17: this must be a whole number"),
+        (YAML.replace("category: marketing", "time_to_live_s: 5000000000"), "3:17: "),
+        (YAML.replace("category: marketing", "throttle: 50"), "3:11: this must be a mapping: `key: value` lines"),
+        (
+            YAML.replace("category: marketing", "throttle: {rate: 5}"),
+            "3:12: unknown key 'rate'; known are rate_per_s, burst",
+        ),
+        (RATE.format("fast"), "3:24: this must be a number, like 50 or 0.5"),
+        (RATE.format('"50"'), "3:24: this must be a number, like 50 or 0.5"),
+        (RATE.format("true"), "3:24: this must be a number, like 50 or 0.5"),
+        (RATE.format(".nan"), "3:24: this must be a number, like 50 or 0.5"),
+        (RATE.format(".inf"), "3:24: this must be a number, like 50 or 0.5"),
+        (RATE.format("[1]"), "3:24: this must be a number, like 50 or 0.5"),
+        (YAML.replace("category: marketing", "throttle: {burst: 0.5}"), "3:19: this must be a whole number"),
+        (YAML.replace("marketing", "urgnt"), "3:11: 'category' must be one of transactional, marketing, urgent"),
         (YAML.replace("id: welcome", "state: live"), "1:1: unknown key 'state'; known are id, display_name"),
         (YAML.replace("type: string", "type: string\n    type: number"), "7:5: 'type' stands here twice"),
         (YAML.replace("contents:", "contents: {}\nx:"), "9:11: 'contents' must be a list"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 
 import grpc
 import pytest
@@ -23,13 +23,21 @@ from clarion.v1.campaign_service_pb2 import (
     UpdateCampaignResponse,
 )
 from clarion.v1.delivery_pb2 import Delivery
-from clarion.v1.delivery_service_pb2 import GetDeliveryResponse, ListDeliveriesResponse
+from clarion.v1.delivery_service_pb2 import (
+    DiscardDeadLettersResponse,
+    GetDeliveryResponse,
+    ListDeadLettersResponse,
+    ListDeliveriesResponse,
+    RedriveDeadLettersResponse,
+)
 from clarion.v1.trigger_pb2 import Trigger
 from clarion.v1.trigger_service_pb2 import (
     CancelTriggerResponse,
     CreateTriggerResponse,
     GetTriggerResponse,
     ListTriggersResponse,
+    PauseTriggerResponse,
+    ResumeTriggerResponse,
 )
 from clients.scripted_server import Failure, Script, Silence
 
@@ -171,6 +179,22 @@ async def test_a_context_without_json_form_is_a_value_error(
         await clarion.create_trigger("welcome", [ANA], context)
 
 
+async def test_an_expiry_is_an_instant_and_an_ordering_key_text(
+    script: Script, clarion: clarion_client.Clarion
+) -> None:
+    script.on("CreateTrigger", CreateTriggerResponse())
+    there = timezone(timedelta(hours=9))
+    at = datetime(2026, 11, 24, 17, 0, 0, 250_000, tzinfo=there)
+    await clarion.create_trigger("welcome", [ANA], expire_time=at, ordering_key="account-7")
+    await clarion.create_trigger("welcome", [ANA])
+    ours, plain = script.requests("CreateTrigger")
+    assert ours.expire_time.ToJsonString() == "2026-11-24T08:00:00.250Z"
+    assert ours.ordering_key == "account-7"
+    assert (plain.HasField("expire_time"), plain.ordering_key) == (False, "")
+    with pytest.raises(ValueError, match="expire_time: a datetime needs a time zone"):
+        await clarion.create_trigger("welcome", [ANA], expire_time=datetime(2026, 11, 24))  # noqa: DTZ001
+
+
 async def test_an_unknown_key_of_a_recipient_is_a_value_error(clarion: clarion_client.Clarion) -> None:
     with pytest.raises(ValueError, match="adress"):
         await clarion.create_trigger("welcome", [ANA | {"adress": "x"}])
@@ -193,7 +217,12 @@ async def test_every_rpc_of_the_contract_has_its_method(script: Script, clarion:
     script.on("GetTrigger", GetTriggerResponse(trigger=Trigger(name="t")))
     script.on("ListTriggers", ListTriggersResponse(triggers=[Trigger(name="t")]))
     script.on("CancelTrigger", CancelTriggerResponse(trigger=Trigger(name="t")))
+    script.on("PauseTrigger", PauseTriggerResponse(trigger=Trigger(name="p")))
+    script.on("ResumeTrigger", ResumeTriggerResponse(trigger=Trigger(name="r")))
     script.on("GetDelivery", GetDeliveryResponse(delivery=Delivery(name="d")))
+    script.on("ListDeadLetters", ListDeadLettersResponse(deliveries=[Delivery(name="d")]))
+    script.on("RedriveDeadLetters", RedriveDeadLettersResponse(redriven=1))
+    script.on("DiscardDeadLetters", DiscardDeadLettersResponse(discarded=1))
     assert await clarion.create_campaign("welcome", named) == named
     assert await clarion.update_campaign(named, update_mask=["contents"], etag="e") == named
     for move in (
@@ -209,8 +238,13 @@ async def test_every_rpc_of_the_contract_has_its_method(script: Script, clarion:
     assert (await clarion.get_trigger("welcome/t")).name == "t"
     assert [each.name async for each in clarion.list_triggers("welcome")] == ["t"]
     assert (await clarion.cancel_trigger("welcome/t")).name == "t"
+    assert (await clarion.pause_trigger("welcome/t")).name == "p"
+    assert (await clarion.resume_trigger("welcome/t")).name == "r"
     assert (await clarion.get_delivery("welcome/t/t-1")).name == "d"
+    assert [each.name async for each in clarion.list_dead_letters("welcome")] == ["d"]
+    assert (await clarion.redrive_dead_letters("welcome")).redriven == 1
+    assert await clarion.discard_dead_letters("welcome", reason="r") == 1
     acting = [call.request for call in script.calls if hasattr(call.request, "request_id")]
-    assert len(acting) == 8
+    assert len(acting) == 12
     assert all(uuid.UUID(request.request_id) for request in acting)
     assert list(script.requests("UpdateCampaign")[0].update_mask.paths) == ["contents"]

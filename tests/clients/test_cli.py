@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from clarion.v1.campaign_pb2 import Campaign
@@ -21,9 +22,12 @@ from clarion.v1.delivery_service_pb2 import GetDeliveryResponse, ListDeliveriesR
 from clarion.v1.trigger_pb2 import DeliveryCounts, FieldViolation, RecipientRefusal, Trigger
 from clarion.v1.trigger_service_pb2 import (
     CancelTriggerResponse,
+    CreateTriggerRequest,
     CreateTriggerResponse,
     DeliveryChange,
     ListTriggersResponse,
+    PauseTriggerResponse,
+    ResumeTriggerResponse,
     WatchTriggerResponse,
 )
 from clients.conftest import Cli, command_line
@@ -42,7 +46,7 @@ CAMPAIGN = Campaign(
 
 
 def watched(**counts: int) -> list[WatchTriggerResponse]:
-    moved = DeliveryChange(delivery=DELIVERY, state=Delivery.STATE_SENT, attempts=1)
+    moved = DeliveryChange(delivery=DELIVERY, state=Delivery.STATE_SENT, attempts=1, provider="main")
     change = WatchTriggerResponse.Change(
         deliveries=[moved], counts=DeliveryCounts(**counts), state=Trigger.STATE_COMPLETED
     )
@@ -142,6 +146,62 @@ async def test_a_cancelled_trigger_shows_its_account(script: Script, cli: Cli) -
     assert ended.out.endswith("is CANCELLED: accepted 3 · sent 1 · cancelled 2\n")
 
 
+async def test_a_paused_and_a_resumed_trigger_show_their_account(script: Script, cli: Cli) -> None:
+    counts = DeliveryCounts(accepted=3, in_flight=2, sent=1)
+    paused, running = (Trigger(name=TRIGGER, campaign="campaigns/a-b", state=n, counts=counts) for n in (4, 3))
+    script.on("PauseTrigger", PauseTriggerResponse(trigger=paused))
+    script.on("ResumeTrigger", ResumeTriggerResponse(trigger=running), ResumeTriggerResponse(trigger=paused))
+    ended = await cli("triggers", "pause", TRIGGER)
+    assert ended.out.endswith("is PAUSED: accepted 3 · in flight 2 · sent 1\n")
+    ended = await cli("triggers", "resume", "order-confirmation/00j4k9x2m7q1c8v5b3n6")
+    assert ended.out.endswith("is RUNNING: accepted 3 · in flight 2 · sent 1\n")
+    assert ended.err == ""
+    ended = await cli("triggers", "resume", TRIGGER, "-o", "json")
+    assert ended.json["state"] == "STATE_PAUSED"
+    assert ended.err == "its campaign is PAUSED, and it goes on with that: clarion campaigns resume a-b\n"
+    assert {request.name for request in script.requests("ResumeTrigger")} == {TRIGGER}
+
+
+async def test_a_trigger_takes_an_expiry_and_an_ordering_key(script: Script, cli: Cli) -> None:
+    def accepted(request: CreateTriggerRequest) -> CreateTriggerResponse:
+        kept = Trigger(name=TRIGGER, expire_time=request.expire_time, ordering_key=request.ordering_key)
+        kept.counts.accepted = 1
+        return CreateTriggerResponse(trigger=kept)
+
+    script.on("CreateTrigger", accepted)
+    to = ("trigger", "welcome", "--to", "ana@example.com")
+    before = datetime.now(UTC)
+    ended = await cli(*to, "--expire-in", "1h30m", "--ordering-key", "account 7")
+    after = datetime.now(UTC)
+    assert ["ordering", "key", "account", "7"] in [line.split() for line in ended.out.splitlines()]
+    document = (await cli(*to, "--expire-at", "2026-11-24T09:00:00+01:00", "--check", "-o", "json")).json
+    assert document["expire_time"] == "2026-11-24T08:00:00Z"
+    soon, fixed = script.requests("CreateTrigger")
+    span = timedelta(hours=1, minutes=30)
+    assert before + span <= soon.expire_time.ToDatetime(UTC) <= after + span
+    assert (soon.ordering_key, fixed.ordering_key) == ("account 7", "")
+    assert fixed.expire_time.ToJsonString() == "2026-11-24T08:00:00Z"
+
+
+async def test_a_campaign_shows_its_pace_and_age(script: Script, cli: Cli) -> None:
+    limited = Campaign(
+        time_to_live_s=5400,
+        throttle={"rate_per_s": 0.5, "burst": 3},
+        retry_policy={"max_attempts": 8, "max_age_s": 302_400},
+    )
+    limited.MergeFrom(CAMPAIGN)
+    script.on("GetCampaign", GetCampaignResponse(campaign=limited), GetCampaignResponse(campaign=CAMPAIGN))
+    lines = (await cli("campaigns", "get", "order-confirmation")).out.splitlines()
+    assert [" ".join(line.split()) for line in lines if line.startswith(("attempts", "time to", "throttle"))] == [
+        "attempts 8 at most, within 3d12h",
+        "time to live 1h30m",
+        "throttle 0.5 a second, bursts of 3",
+    ]
+    plain = (await cli("campaigns", "get", "order-confirmation")).out
+    assert "throttle" not in plain
+    assert "time to live" not in plain
+
+
 async def test_a_preview_shows_the_head_and_the_text_and_writes_the_html_on_request(script: Script, cli: Cli) -> None:
     html, text = "<p>Dear  \n [b]Ana[/b]</p>\n", "Dear [b]Ana[/b]\n-- \nThe shop\n"
     email = EmailMessage(
@@ -230,7 +290,7 @@ async def test_a_watch_prints_moves_and_ends_with_the_account(script: Script, cl
     script.on("WatchTrigger", watched(accepted=1, sent=1))
     ended = await cli("watch", "order-confirmation/00j4k9x2m7q1c8v5b3n6")
     assert ended.code == 0
-    assert f"{SHORT_DELIVERY}  SENT" in ended.out
+    assert f"{SHORT_DELIVERY}  SENT  via main\n" in ended.out
     assert ended.out.endswith("COMPLETED: accepted 1 · sent 1\n")
     assert script.requests("WatchTrigger")[0].name == TRIGGER
 

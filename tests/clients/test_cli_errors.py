@@ -20,6 +20,7 @@ from clients.conftest import Cli, command_line
 from clients.scripted_server import Failure, Script, scripted_server
 from clients.test_cli import TRIGGER
 
+UUID = "0f4e2c9a-5b1d-4c3e-9a7f-2d6b8e1c0a35"
 CODES: Mapping[int, Failure] = {
     3: Failure(code=grpc.StatusCode.NOT_FOUND, reason="CAMPAIGN_NOT_FOUND"),
     4: Failure(code=grpc.StatusCode.INVALID_ARGUMENT, reason="INVALID_REQUEST"),
@@ -143,6 +144,13 @@ async def test_a_server_that_is_waited_for_is_said_beside_the_result(
         ["trigger", "welcome", "--to", "ana@example.com", "--context", "novalue"],
         ["trigger", "welcome", "--to", "ana@example.com", "--check", "--watch"],
         ["trigger", "welcome", "--file", "x.jsonl", "--again", "--run-id", "r-1"],
+        ["trigger", "welcome", "--file", "x.jsonl", "--expire-in", "10m"],
+        ["trigger", "welcome", "--file", "x.jsonl", "--expire-at", "2026-11-24T08:00:00Z"],
+        ["trigger", "welcome", "--file", "x.jsonl", "--ordering-key", "k"],
+        ["trigger", "welcome", "--to", "ana@example.com", "--expire-in", "10m", "--expire-at", "2026-11-24T08:00:00Z"],
+        ["trigger", "welcome", "--to", "ana@example.com", "--expire-in", "10m", "--request-id", UUID],
+        ["trigger", "welcome", "--to", "ana@example.com", "--expire-in", "0s"],
+        ["trigger", "welcome", "--to", "ana@example.com", "--expire-at", "2026-11-24T08:00:00"],
         ["deliveries", "list", TRIGGER, "--state", "lost"],
         ["campaigns", "list", "--output", "yaml"],
         ["campains"],

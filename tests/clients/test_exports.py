@@ -8,10 +8,10 @@ import clarion_client
 from clarion.v1 import campaign_service_pb2, delivery_service_pb2, trigger_service_pb2, worker_service_pb2
 
 PUBLIC = {
-    "REASONS", "Aborted", "AlreadyExists", "Clarion", "ClarionError", "DeadlineExceeded", "FailedPrecondition",
-    "Internal", "InvalidArgument", "JsonLike", "NotFound", "OutOfRange", "RecipientLike", "ResourceExhausted",
-    "RetryConfig", "Unavailable", "Violation", "campaign_name", "connect", "delivery_name", "lane_name",
-    "short_name", "trigger_name", "worker_name",
+    "REASONS", "Aborted", "AlreadyExists", "Clarion", "ClarionError", "DeadLetterFilter", "DeadlineExceeded",
+    "FailedPrecondition", "Internal", "InvalidArgument", "JsonLike", "NotFound", "OutOfRange", "RecipientLike",
+    "Redriven", "ResourceExhausted", "RetryConfig", "Unavailable", "Violation", "campaign_name", "connect",
+    "delivery_name", "lane_name", "short_name", "trigger_name", "worker_name",
 }  # fmt: skip
 
 

@@ -38,6 +38,9 @@ class Terminal:
             self._wrote.clear()
             await self._wrote.wait()
 
+    def type(self, text: str) -> None:
+        os.write(self._fd, text.encode())
+
     async def ended(self) -> int:
         code = await self.process.wait()
         self._loop.remove_reader(self._fd)

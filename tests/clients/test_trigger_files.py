@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
+import random
 import signal
 from pathlib import Path
 from typing import Any
@@ -74,6 +76,73 @@ async def test_refusals_are_counted_and_grouped_by_reason(script: Script, cli: C
     assert others[4].startswith("not JSON")
     assert "recipients" in others[5]
     assert "contxt" in others[6]
+
+
+async def test_a_line_may_say_its_expiry_and_its_ordering_key(script: Script, cli: Cli, tmp_path: Path) -> None:
+    script.on("CreateTrigger", accept)
+    lines = [
+        order(1) | {"expire_time": "2026-11-24T09:00:00+01:00", "ordering_key": "account-7"},
+        order(2),
+        order(3) | {"expire_time": "tomorrow"},
+        order(4) | {"expire_time": None},
+        order(5) | {"ordering_key": 7},
+    ]
+    ended = await cli("trigger", "welcome", "--file", write(tmp_path / "orders.jsonl", lines), "-o", "json")
+    assert (ended.code, ended.json["accepted"], ended.json["refused"]) == (1, 2, 3)
+    found = {request.context["order_id"]: request for request in script.requests("CreateTrigger")}
+    assert found["A-1"].expire_time.ToJsonString() == "2026-11-24T08:00:00Z"
+    assert (found["A-1"].ordering_key, found["A-2"].ordering_key) == ("account-7", "")
+    assert not found["A-2"].HasField("expire_time")
+    reasons = {reason["first_line"]: reason["description"] for reason in ended.json["reasons"]}
+    assert reasons == {
+        3: '"expire_time": an instant is written with its time zone, like 2026-11-24T08:00:00Z or '
+        "2026-11-24T09:00:00+01:00",
+        5: '"ordering_key" must be text',
+    }
+
+
+async def test_lines_of_one_key_and_person_are_triggered_in_the_order_of_the_file(
+    script: Script, cli: Cli, tmp_path: Path
+) -> None:
+    accepted: list[int] = []
+
+    async def accept_later(request: CreateTriggerRequest) -> Any:
+        """Some take longer than others, so that whoever does not wait for the line before overtakes it."""
+        number = int(request.context["order_id"].rpartition("-")[2])
+        for _ in range(random.Random(number).randrange(1000)):
+            await asyncio.sleep(0)
+        accepted.append(number)
+        return accept(request)
+
+    script.on("CreateTrigger", accept_later)
+    people = [{"user_id": name, "addresses": {"email": f"{name}@example.com"}} for name in ("ana", "bea", "cyd")]
+    lines = [
+        {"recipients": [people[n % 2], people[2]] if n % 5 == 0 else [people[n % 2]], "context": {"order_id": f"A-{n}"}}
+        | ({"ordering_key": f"k-{n % 3}"} if n % 7 else {})
+        for n in range(80)
+    ]
+    ended = await cli("trigger", "welcome", "--file", write(tmp_path / "orders.jsonl", lines), "-o", "json")
+    assert (ended.code, ended.json["lines"]) == (0, 80)
+    assert accepted != sorted(accepted)  # the others are not held up
+    for key, person in itertools.product(range(3), ("ana", "bea", "cyd")):
+        in_line = [
+            number
+            for number in accepted
+            if lines[number].get("ordering_key") == f"k-{key}"
+            and person in [each["user_id"] for each in lines[number]["recipients"]]
+        ]
+        assert len(in_line) > 1
+        assert in_line == sorted(in_line)
+
+
+async def test_behind_a_line_that_met_an_error_nobody_of_its_key_goes(script: Script, cli: Cli, tmp_path: Path) -> None:
+    failing = Failure(code=grpc.StatusCode.INTERNAL, reason="INTERNAL")
+    script.on("CreateTrigger", lambda request: failing if request.context["order_id"] == "A-0" else accept(request))
+    person = {"user_id": "ana", "addresses": {"email": "ana@example.com"}}
+    lines = [order(n) | {"recipients": [person], "ordering_key": "k"} for n in range(20)]
+    ended = await cli("trigger", "welcome", "--file", write(tmp_path / "orders.jsonl", lines))
+    assert ended.code == 70
+    assert [request.context["order_id"] for request in script.requests("CreateTrigger")] == ["A-0"]
 
 
 async def test_people_see_progress_and_a_summary(script: Script, cli: Cli, tmp_path: Path) -> None:

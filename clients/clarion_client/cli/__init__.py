@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from clarion_client.cli import apply, campaigns, deliveries, triggers, workers
+from clarion_client.cli import apply, campaigns, dead_letters, deliveries, triggers, workers
 from clarion_client.cli.exits import MEANING
 from clarion_client.cli.session import Session, command, defect
 
@@ -48,6 +48,7 @@ command(app)(triggers.trigger)
 app.add_typer(triggers.app, name="triggers")
 command(app)(triggers.watch)
 app.add_typer(deliveries.app, name="deliveries")
+app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(workers.app, name="workers")
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
-from clarion_client.cli import name_forms
+from clarion_client.cli import name_forms, times
 from clarion_client.cli.name_forms import NameForm
 from clarion_client.cli.problems import BadInput
 
@@ -21,6 +22,21 @@ def _of_form(form: NameForm) -> Callable[[str], str]:
         if not form.fits(name):
             raise typer.BadParameter(form.rule)
         return name
+
+    return parse
+
+
+ReadT = TypeVar("ReadT")
+
+
+def _read_by(read: Callable[[str], ReadT]) -> Callable[[str], ReadT]:
+    """A parser whose ValueError is told as a usage error."""
+
+    def parse(text: str) -> ReadT:
+        try:
+            return read(text)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None
 
     return parse
 
@@ -61,6 +77,15 @@ ThrottleArgument = Annotated[
         help="`campaigns/welcome`, `channels/email` or `providers/main`.",
     ),
 ]
+DeliveriesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--delivery",
+        metavar="DELIVERY",
+        parser=_of_form(name_forms.DELIVERY),
+        help="This delivery, by its name as lists show it. Repeatable.",
+    ),
+]
 LimitOption = Annotated[int, typer.Option(min=0, metavar="N", help="At most so many; 0: all.")]
 UserIdOption = Annotated[str, typer.Option(metavar="ID", help="The recipient's user id; the address unless given.")]
 LocaleOption = Annotated[
@@ -70,6 +95,34 @@ LocaleOption = Annotated[
 RequestIdOption = Annotated[
     str,
     typer.Option(metavar="UUID", parser=_of_form(name_forms.REQUEST_ID), help="Makes the call safe to repeat."),
+]
+ExpireInOption = Annotated[
+    timedelta | None,
+    typer.Option(
+        metavar="SPAN", parser=_read_by(times.span), help="Nothing is sent later than this from now: 10m, 2h."
+    ),
+]
+ExpireAtOption = Annotated[
+    datetime | None,
+    typer.Option(
+        metavar="TIME", parser=_read_by(times.instant), help="Nothing is sent after this instant: 2026-11-24T08:00:00Z."
+    ),
+]
+OrderingKeyOption = Annotated[
+    str,
+    typer.Option(metavar="KEY", help="What has this key goes to one user id in the order it was accepted."),
+]
+SinceOption = Annotated[
+    datetime | None,
+    typer.Option(
+        metavar="TIME",
+        parser=_read_by(times.instant_or_ago),
+        help="Ended at or after: an instant, or how long ago: 2h.",
+    ),
+]
+UntilOption = Annotated[
+    datetime | None,
+    typer.Option(metavar="TIME", parser=_read_by(times.instant_or_ago), help="Ended before: written as for --since."),
 ]
 ContextOption = Annotated[
     list[str] | None,

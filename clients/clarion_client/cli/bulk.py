@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import re
@@ -9,20 +10,22 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from clarion.v1.trigger_service_pb2 import CreateTriggerResponse
 from clarion_client import Clarion, InvalidArgument
 from clarion_client.cli.problems import BadInput
+from clarion_client.cli.times import instant
 from clarion_client.cli.together import together
 
 CONCURRENCY = 32
 LINE_TIMEOUT_S = 60.0
 """A line waits so long for a busy or restarting server before the run ends."""
 _NAMESPACE = uuid.UUID("6f1a8d0e-3c5b-5d0a-9a55-c1a210000001")
-_KEYS = frozenset({"recipients", "context", "all_or_nothing"})
+_KEYS = frozenset({"recipients", "context", "expire_time", "ordering_key", "all_or_nothing"})
 _POSITION = re.compile(r"^recipients\[\d+\]\.?")
 
 
@@ -33,7 +36,15 @@ class Line:
     number: int
     request_id: str
     body: Mapping[str, Any]
+    expire_time: datetime | None = None
     problem: str = ""
+
+    @property
+    def places(self) -> frozenset[tuple[str, str]]:
+        """Where it stands in line: its ordering key, with each of its user ids."""
+        key: str = self.body.get("ordering_key", "")
+        people = [each.get("user_id") for each in self.body["recipients"] if isinstance(each, dict)]
+        return frozenset((key, str(person)) for person in people if key)
 
 
 @dataclass(slots=True)
@@ -128,28 +139,33 @@ def read_lines(path: Path, *, run_id: str = "") -> Iterator[Line]:
         for number, text in enumerate(file, 1):
             content = text.strip()
             if content:
-                body, problem = _parse(content)
-                yield Line(
-                    number=number,
-                    request_id=request_id(path, number, content, run_id),
-                    body=body,
-                    problem=problem,
-                )
+                yield _line(number, request_id(path, number, content, run_id), content)
 
 
-def _parse(content: str) -> tuple[Mapping[str, Any], str]:
+def _line(number: int, request_id: str, content: str) -> Line:
+    line = Line(number=number, request_id=request_id, body={})
     try:
         body = json.loads(content)
     except ValueError as error:
-        return {}, f"not JSON: {error}"
+        return replace(line, problem=f"not JSON: {error}")
     if not isinstance(body, dict) or not isinstance(body.get("recipients"), list):
-        return {}, 'must be a JSON object with a list "recipients"'
-    unknown = sorted(body.keys() - _KEYS)
-    return body, f"unknown key {unknown[0]!r}; known are {', '.join(sorted(_KEYS))}" if unknown else ""
+        return replace(line, problem='must be a JSON object with a list "recipients"')
+    line = replace(line, body=body)
+    if unknown := sorted(body.keys() - _KEYS):
+        return replace(line, problem=f"unknown key {unknown[0]!r}; known are {', '.join(sorted(_KEYS))}")
+    if not isinstance(body.get("ordering_key", ""), str):
+        return replace(line, problem='"ordering_key" must be text')
+    try:
+        return replace(line, expire_time=instant(body["expire_time"]) if "expire_time" in body else None)
+    except ValueError as error:
+        return replace(line, problem=f'"expire_time": {error}')
 
 
 class Run:
-    """Triggers the lines, `CONCURRENCY` at a time; with `check` the server only says what it would answer."""
+    """Triggers the lines, `CONCURRENCY` at a time; with `check` the server only says what it would answer.
+
+    Lines of one ordering key and user id are accepted in the order of the file: each waits for the one before it.
+    """
 
     def __init__(
         self, clarion: Clarion, campaign: str, advance: Callable[[Tally], None], *, check: bool = False
@@ -158,6 +174,7 @@ class Run:
         self._campaign = campaign
         self._advance = advance
         self._check = check
+        self._last: dict[tuple[str, str], asyncio.Event] = {}  # by place in line: the last line there was answered
         self.tally = Tally()
 
     async def send(self, lines: Iterator[Line]) -> Tally:
@@ -167,8 +184,21 @@ class Run:
 
     async def _sender(self, lines: Iterator[Line]) -> None:
         for line in lines:
-            await self._send_one(line)
+            await self._send_in_turn(line)
             self._advance(self.tally)
+
+    async def _send_in_turn(self, line: Line) -> None:
+        places = frozenset() if line.problem else line.places
+        before = {self._last[place] for place in places if place in self._last}
+        answered = asyncio.Event()
+        self._last |= dict.fromkeys(places, answered)
+        for event in before:
+            await event.wait()
+        await self._send_one(line)
+        answered.set()  # not after an error: it ends the run, and nobody may overtake the line before that
+        for place in places:
+            if self._last[place] is answered:
+                del self._last[place]
 
     async def _send_one(self, line: Line) -> None:
         if line.problem:
@@ -179,6 +209,8 @@ class Run:
                 self._campaign,
                 line.body["recipients"],
                 line.body.get("context"),
+                expire_time=line.expire_time,
+                ordering_key=line.body.get("ordering_key", ""),
                 request_id=line.request_id,
                 all_or_nothing=bool(line.body.get("all_or_nothing")),
                 validate_only=self._check,

@@ -7,10 +7,11 @@ in the file (`subject:`) or beside it (`subject_file:`). What the file leaves ou
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import yaml
 from google.protobuf.descriptor import FieldDescriptor
@@ -24,9 +25,20 @@ from clarion_client.cli.name_forms import NameForm
 from clarion_client.cli.problems import BadInput, FileProblem, FilesInvalid
 
 FILE_NAME = "campaign.yaml"
-SETTABLE = ("display_name", "description", "category", "ambiguity_policy", "context", "contents", "retry_policy")
+SETTABLE = (
+    "display_name",
+    "description",
+    "category",
+    "ambiguity_policy",
+    "context",
+    "contents",
+    "retry_policy",
+    "time_to_live_s",
+    "throttle",
+)
 _Descriptor: TypeAlias = Any  # a FieldDescriptor: the stubs have one class for each of its implementations
 _TEMPLATES = ("subject", "html", "text")
+ValueT = TypeVar("ValueT", bool, int)
 
 
 class _Loader(yaml.SafeLoader):
@@ -194,8 +206,12 @@ class _Reader:
             value = self._name(node, name_forms.CONTEXT_NAME)
         elif descriptor.cpp_type == FieldDescriptor.CPPTYPE_STRING:
             value = self._text(node)
+        elif descriptor.cpp_type == FieldDescriptor.CPPTYPE_BOOL:
+            value = self._constructed(node, bool, "this must be true or false")
+        elif descriptor.cpp_type == FieldDescriptor.CPPTYPE_DOUBLE:
+            value = self._number(node)
         else:
-            value = self._constructed(node, bool if descriptor.cpp_type == FieldDescriptor.CPPTYPE_BOOL else int)
+            value = self._constructed(node, int, "this must be a whole number")
         try:
             setattr(message, descriptor.name, value)
         except ValueError as error:
@@ -210,12 +226,19 @@ class _Reader:
             self._problem(node, f"'{descriptor.name}' must be one of {', '.join(words)}")
         return words.get(given, 0)
 
-    def _constructed(self, node: yaml.Node, kind: type[bool] | type[int]) -> bool | int:
+    def _constructed(self, node: yaml.Node, kind: type[ValueT], otherwise: str) -> ValueT:
         value = _Loader("").construct_object(node, deep=True)
         if type(value) is not kind:
-            self._problem(node, "this must be true or false" if kind is bool else "this must be a whole number")
+            self._problem(node, otherwise)
             return kind()
         return value
+
+    def _number(self, node: yaml.Node) -> float:
+        value = _Loader("").construct_object(node, deep=True)
+        if type(value) not in (int, float) or not math.isfinite(value):
+            self._problem(node, "this must be a number, like 50 or 0.5")
+            return 0.0
+        return float(value)
 
     def _text(self, node: yaml.Node) -> str:
         if isinstance(node, yaml.ScalarNode):

@@ -67,6 +67,7 @@ def change_line(change: DeliveryChange) -> Text:
     text.append_text(views.state(views.word(Delivery.State, change.state)))
     reason = views.word(Delivery.Reason, change.reason).lower()
     text.append(f"  {reason}" if reason else "", "dim")
+    text.append(f"  via {change.provider}" if change.provider else "", "dim")
     return text.append(f"  attempt {change.attempts}" if change.attempts > 1 else "", "dim")
 
 

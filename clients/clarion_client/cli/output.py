@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from google.protobuf.json_format import MessageToDict
@@ -103,6 +104,21 @@ class Output:
         """A line that says what was done; scripts that asked for JSON get the document instead."""
         if not self.as_json:
             self.stdout.print(text)
+
+    def say(self, text: str | Text, document: Any) -> None:
+        """What was done: a line for people, a document for scripts."""
+        if self.as_json:
+            self.document(document)
+        self.done(text)
+
+    @contextmanager
+    def waiting(self, text: str) -> Iterator[Callable[[str], None]]:
+        """While a person watches, say what is going on; it can be said anew."""
+        if not self.is_live:
+            yield lambda _: None
+            return
+        with self.stderr.status(text) as status:
+            yield status.update
 
     def note(self, text: str | Text) -> None:
         """A line beside the result, on stderr."""

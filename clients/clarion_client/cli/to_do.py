@@ -45,6 +45,11 @@ _BY_COMMAND_AND_STATE: Mapping[tuple[str, str], str] = {
     ("stop", "STOPPED"): "nothing: it is STOPPED already",
     ("trigger", "DRAFT"): "activate it: clarion campaigns activate {name}",
     ("trigger", "PAUSED"): "resume it: clarion campaigns resume {name}",
+    ("redrive", "DRAFT"): "activate it: clarion campaigns activate {name}",
+    (
+        "redrive",
+        "STOPPED",
+    ): "nothing: what it owes is not sent any more; clarion dead-letters discard {name} clears the list",
     ("delete", "LIVE"): "stop it first: clarion campaigns stop {name}",
     ("delete", "PAUSED"): "stop it first: clarion campaigns stop {name}",
 }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -11,13 +13,16 @@ from rich.text import Text
 
 from clarion.v1.trigger_pb2 import Trigger
 from clarion.v1.trigger_service_pb2 import CreateTriggerResponse
-from clarion_client import short_name
+from clarion_client import Clarion, short_name
 from clarion_client.cli import views
 from clarion_client.cli.arguments import (
     CampaignArgument,
     ContextOption,
+    ExpireAtOption,
+    ExpireInOption,
     LimitOption,
     LocaleOption,
+    OrderingKeyOption,
     RequestIdOption,
     TriggerArgument,
     UserIdOption,
@@ -29,10 +34,11 @@ from clarion_client.cli.output import as_dict
 from clarion_client.cli.session import Session, command
 from clarion_client.cli.trigger_file import trigger_file
 
-app = typer.Typer(no_args_is_help=True, help="Look at triggers and call them off.")
+app = typer.Typer(no_args_is_help=True, help="Look at triggers, hold them back, and call them off.")
 
-_FILE_HELP = """A trigger a line: {"recipients": [...], "context": {...}}. Safe to run again: no line is triggered
-twice. A line is known by the file's full path, its number and its content, as long as the server keeps its trigger."""
+_FILE_HELP = """A trigger a line: {"recipients": [...], "context": {...}}, if wanted with "expire_time" and
+"ordering_key". Safe to run again: no line is triggered twice. A line is known by the file's full path, its number and
+its content, as long as the server keeps its trigger."""
 _AGAIN_HELP = "Begin a new run of --file: trigger its lines also where they ran before. Says the run's id."
 _RUN_ID_HELP = "Go on with the run of --file that has this id: only its own lines count as triggered."
 
@@ -44,6 +50,9 @@ async def trigger(
     user_id: UserIdOption = "",
     locale: LocaleOption = "",
     context: ContextOption = None,
+    expire_in: ExpireInOption = None,
+    expire_at: ExpireAtOption = None,
+    ordering_key: OrderingKeyOption = "",
     request_id: RequestIdOption = "",
     check: Annotated[bool, typer.Option("--check", help="Check everything, trigger nothing.")] = False,
     file: Annotated[Path | None, typer.Option(metavar="JSONL", help=_FILE_HELP)] = None,
@@ -52,28 +61,39 @@ async def trigger(
     watch: Annotated[bool, typer.Option("--watch", help="Wait until every recipient is accounted for.")] = False,
 ) -> Exit:
     """Send a campaign to one recipient, or once for every line of a file."""
-    one = bool(to or user_id or locale or context or request_id)
+    one = bool(to or user_id or locale or context or request_id or expire_in or expire_at or ordering_key)
     _refuse_contradictions(one=one, file=file is not None, check=check, again=again, run_id=run_id, watch=watch)
     if file is not None:
         run_id = secrets.token_hex(6) if again else run_id
         return await trigger_file(session, campaign, file, run_id=run_id, check=check, watch=watch)
     if not to:
         raise typer.BadParameter("say who: --to EMAIL, or --file JSONL", param_hint="--to")
-    recipient = {"user_id": user_id or to, "addresses": {"email": to}, "locale": locale}
+    if expire_in and (expire_at or request_id):  # repeated, the call would have another expiry, and be refused
+        raise typer.BadParameter(
+            "counts from now: give --expire-at alone, or with --request-id", param_hint="--expire-in"
+        )
     answer = await session.clarion.create_trigger(
-        campaign, [recipient], parse_context(context), request_id=request_id, validate_only=check
+        campaign,
+        [{"user_id": user_id or to, "addresses": {"email": to}, "locale": locale}],
+        parse_context(context),
+        expire_time=datetime.now(UTC) + expire_in if expire_in else expire_at,
+        ordering_key=ordering_key,
+        request_id=request_id,
+        validate_only=check,
     )
-    if watch:
-        if answer.replayed:
-            session.out.note("an earlier call with this request id triggered it")
-        return await follow(session, answer.trigger.name)
-    _show(session, answer, check=check)
-    return Exit.REFUSED if answer.trigger.refusals else Exit.OK
+    if not watch:
+        _show(session, answer, check=check)
+        return Exit.REFUSED if answer.trigger.refusals else Exit.OK
+    if answer.replayed:
+        session.out.note("an earlier call with this request id triggered it")
+    return await follow(session, answer.trigger.name)
 
 
 def _refuse_contradictions(*, one: bool, file: bool, check: bool, again: bool, run_id: str, watch: bool) -> None:
     if file and one:
-        raise typer.BadParameter("with --file, recipients and context come from its lines", param_hint="--file")
+        raise typer.BadParameter(
+            "with --file, recipients, context, expire_time and ordering_key come from its lines", param_hint="--file"
+        )
     if (again or run_id) and not file:
         raise typer.BadParameter("--again and --run-id are about the lines of --file", param_hint="--file")
     if again and run_id:
@@ -90,7 +110,8 @@ def _show(session: Session, answer: CreateTriggerResponse, *, check: bool) -> No
     trigger = as_dict(answer.trigger)
     if check:  # what is not stored has no name, no state and no deliveries
         counts = {key: trigger["counts"][key] for key in ("accepted", "refused")}
-        kept = {key: trigger[key] for key in ("campaign", "campaign_revision", "refusals")}
+        told = ("campaign", "campaign_revision", "expire_time", "ordering_key", "refusals")
+        kept = {key: trigger[key] for key in told if key in trigger}
         session.out.document({"checked": True, **kept, "counts": counts})
     else:
         session.out.document(trigger | {"replayed": answer.replayed})
@@ -118,11 +139,29 @@ async def get(session: Session, trigger: TriggerArgument) -> None:
 
 
 @command(app)
+async def pause(session: Session, trigger: TriggerArgument) -> None:
+    """Hold a trigger back: what was not handed over yet waits until it is resumed, cancelled or expired."""
+    await _move(session, Clarion.pause_trigger, trigger)
+
+
+@command(app)
+async def resume(session: Session, trigger: TriggerArgument) -> None:
+    """Let a paused trigger go on where it stood."""
+    resumed = await _move(session, Clarion.resume_trigger, trigger)
+    if resumed.state == Trigger.STATE_PAUSED:
+        name = short_name(resumed.campaign)
+        session.out.note(f"its campaign is PAUSED, and it goes on with that: clarion campaigns resume {name}")
+
+
+@command(app)
 async def cancel(session: Session, trigger: TriggerArgument) -> None:
     """Call a trigger off: what was not handed over yet becomes CANCELLED."""
-    called_off = await session.clarion.cancel_trigger(trigger)
-    if session.out.as_json:
-        session.out.document(as_dict(called_off))
-    line = Text(short_name(called_off.name), "bold").append(" is ", "default")
-    line.append_text(views.state(views.word(Trigger.State, called_off.state))).append(": ", "default")
-    session.out.done(line.append_text(views.counts_text(called_off.counts)))
+    await _move(session, Clarion.cancel_trigger, trigger)
+
+
+async def _move(session: Session, call: Callable[[Clarion, str], Awaitable[Trigger]], name: str) -> Trigger:
+    moved = await call(session.clarion, name)
+    line = Text(short_name(moved.name), "bold").append(" is ", "default")
+    line.append_text(views.state(views.word(Trigger.State, moved.state))).append(": ", "default")
+    session.out.say(line.append_text(views.counts_text(moved.counts)), as_dict(moved))
+    return moved

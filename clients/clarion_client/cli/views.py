@@ -17,6 +17,7 @@ from clarion.v1.campaign_service_pb2 import EmailMessage
 from clarion.v1.delivery_pb2 import Delivery
 from clarion.v1.trigger_pb2 import DeliveryCounts, RecipientRefusal, Trigger
 from clarion_client.cli.output import grid, listing
+from clarion_client.cli.times import span_text
 from clarion_client.names import short_name
 
 REFUSALS_SHOWN = 20
@@ -116,6 +117,14 @@ def _campaign_rows(each: Campaign) -> Iterator[tuple[str, RenderableType]]:
     policy = word(Campaign.AmbiguityPolicy, each.ambiguity_policy)
     if policy:
         yield "if unsure", policy.lower()
+    if each.HasField("retry_policy"):
+        retries = each.retry_policy
+        yield "attempts", f"{retries.max_attempts} at most, within {span_text(retries.max_age_s)}"
+    if each.time_to_live_s:
+        yield "time to live", span_text(each.time_to_live_s)
+    if each.HasField("throttle"):
+        burst = f", bursts of {each.throttle.burst:,}" if each.throttle.burst else ""
+        yield "throttle", f"{each.throttle.rate_per_s:,g} a second{burst}"
     yield "revision", f"{each.revision}, updated {when(each.update_time)}"
     for index, content in enumerate(each.contents):
         yield "" if index else "contents", f"email from {getattr(content.email, 'from')}"
@@ -178,7 +187,7 @@ def trigger(each: Trigger, *, replayed: bool = False) -> Table:
         )
     if each.HasField("finish_time"):
         rows.append(("finished", when(each.finish_time)))
-    return grid([*rows, *_refusals(each)])
+    return grid([*rows, *_terms(each), *_refusals(each)])
 
 
 def checked(each: Trigger) -> Table:
@@ -189,7 +198,14 @@ def checked(each: Trigger) -> Table:
         ("would accept", f"{each.counts.accepted:,}"),
         ("would refuse", f"{each.counts.refused:,}"),
     ]
-    return grid([*rows, *_refusals(each)])
+    return grid([*rows, *_terms(each), *_refusals(each)])
+
+
+def _terms(each: Trigger) -> Iterator[tuple[str, RenderableType]]:
+    if each.HasField("expire_time"):
+        yield "expires", when(each.expire_time)
+    if each.ordering_key:
+        yield "ordering key", each.ordering_key
 
 
 def _refusals(each: Trigger) -> Iterator[tuple[str, RenderableType]]:
@@ -220,6 +236,25 @@ def delivery_list(deliveries: Sequence[Delivery]) -> Table:
     return table
 
 
+def dead_letter_list(dead: Sequence[Delivery]) -> Table:
+    """One dead letter a line, under the name that `--delivery` takes."""
+    table = listing(
+        "DELIVERY", "USER", "STATE", "REASON", "PROVIDER", "ATTEMPTS", "ENDED", "DETAIL", right=("ATTEMPTS",)
+    )
+    for each in dead:
+        table.add_row(
+            short_name(each.name),
+            each.user_id,
+            state(word(Delivery.State, each.state)),
+            word(Delivery.Reason, each.reason).lower(),
+            each.provider,
+            _attempts(each),
+            when(each.update_time),
+            each.detail,
+        )
+    return table
+
+
 def delivery(each: Delivery) -> RenderableType:
     """One delivery: where it stands and why."""
     rows: list[tuple[str, RenderableType]] = [
@@ -229,13 +264,20 @@ def delivery(each: Delivery) -> RenderableType:
         ("state", state(word(Delivery.State, each.state))),
         ("reason", word(Delivery.Reason, each.reason).lower()),
         ("detail", each.detail),
+        ("provider", each.provider),
         ("attempts", _attempts(each)),
         ("accepted", when(each.create_time)),
+        ("redriven", when(each.redrive_time)),
         ("updated", when(each.update_time)),
         ("next try", when(each.next_attempt_time)),
+        ("discarded", _discarded(each)),
         ("message id", each.message_id),
     ]
     return grid((label, value) for label, value in rows if value)
+
+
+def _discarded(each: Delivery) -> str:
+    return f"{when(each.discard_time)}, because: {each.discard_reason}" if each.HasField("discard_time") else ""
 
 
 def _attempts(each: Delivery) -> str:

@@ -18,6 +18,11 @@ class DeadLetterStore:
     def __init__(self, store: Store, shards: int, retention_s: int) -> None:
         self._store, self._shards, self._retention_s = store, shards, retention_s
 
+    async def now_ms(self) -> int:
+        """The store's time, by which deliveries end."""
+        seconds, micros = await self._store.command("TIME")
+        return int(seconds) * 1000 + int(micros) // 1000
+
     async def triggers(self, campaign: str, after: tuple[int, str] | None, limit: int) -> list[tuple[int, str]]:
         """Triggers with dead letters and when their first one died, the earliest first, those behind `after`."""
         found: list[tuple[int, str]] = []

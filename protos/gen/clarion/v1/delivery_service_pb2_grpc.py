@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class DeliveryServiceStub(object):
-    """DeliveryService reads deliveries, and takes care of those that ended badly. Every call acts in the workspace that the metadata `x-clarion-workspace` names,
-    `default` where it is absent.
+    """DeliveryService reads deliveries, and takes care of those that ended badly. Every call acts in the workspace that the
+    metadata `x-clarion-workspace` names, `default` where it is absent.
     """
 
     def __init__(self, channel):
@@ -64,8 +64,8 @@ class DeliveryServiceStub(object):
 
 
 class DeliveryServiceServicer(object):
-    """DeliveryService reads deliveries, and takes care of those that ended badly. Every call acts in the workspace that the metadata `x-clarion-workspace` names,
-    `default` where it is absent.
+    """DeliveryService reads deliveries, and takes care of those that ended badly. Every call acts in the workspace that the
+    metadata `x-clarion-workspace` names, `default` where it is absent.
     """
 
     def GetDelivery(self, request, context):
@@ -85,7 +85,7 @@ class DeliveryServiceServicer(object):
 
     def ListDeadLetters(self, request, context):
         """ListDeadLetters pages through a campaign's deliveries that ended FAILED or AMBIGUOUS and were not discarded, the
-        triggers that first failed first in front.
+        triggers that first failed first in front. What ends after the first page was asked for is not on the pages behind.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -93,16 +93,18 @@ class DeliveryServiceServicer(object):
 
     def RedriveDeadLetters(self, request, context):
         """RedriveDeadLetters sends dead letters again: same delivery id, same Message-ID, same campaign revision, attempts
-        counted anew. An AMBIGUOUS one may reach its recipient twice. Those of triggers that were called off or expired are
-        left alone. The campaign must be LIVE or PAUSED: FAILED_PRECONDITION, CAMPAIGN_STATE. A call may take on a part
-        only, see `next_page_token`.
+        counted anew. An AMBIGUOUS one may reach its recipient twice; one of an ordering key goes at once, out of order.
+        Those of triggers that were called off or expired are left alone. The campaign must be LIVE or PAUSED:
+        FAILED_PRECONDITION, CAMPAIGN_STATE. A call may take on a part only, see `next_page_token`; what fails again before
+        the last part is not taken on twice.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DiscardDeadLetters(self, request, context):
-        """DiscardDeadLetters takes dead letters out of the list, with a reason. Their state stays.
+        """DiscardDeadLetters takes dead letters out of the list, with a reason. Their state stays. A call may take on a part
+        only, see `next_page_token`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -145,8 +147,8 @@ def add_DeliveryServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class DeliveryService(object):
-    """DeliveryService reads deliveries, and takes care of those that ended badly. Every call acts in the workspace that the metadata `x-clarion-workspace` names,
-    `default` where it is absent.
+    """DeliveryService reads deliveries, and takes care of those that ended badly. Every call acts in the workspace that the
+    metadata `x-clarion-workspace` names, `default` where it is absent.
     """
 
     @staticmethod

@@ -27,8 +27,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class DeliveryServiceStub:
-    """DeliveryService reads deliveries, and takes care of those that ended badly. Every call acts in the workspace that the metadata `x-clarion-workspace` names,
-    `default` where it is absent.
+    """DeliveryService reads deliveries, and takes care of those that ended badly. Every call acts in the workspace that the
+    metadata `x-clarion-workspace` names, `default` where it is absent.
     """
 
     @_typing.overload
@@ -43,21 +43,24 @@ class DeliveryServiceStub:
     """
     ListDeadLetters: _grpc.UnaryUnaryMultiCallable[_delivery_service_pb2.ListDeadLettersRequest, _delivery_service_pb2.ListDeadLettersResponse]
     """ListDeadLetters pages through a campaign's deliveries that ended FAILED or AMBIGUOUS and were not discarded, the
-    triggers that first failed first in front.
+    triggers that first failed first in front. What ends after the first page was asked for is not on the pages behind.
     """
     RedriveDeadLetters: _grpc.UnaryUnaryMultiCallable[_delivery_service_pb2.RedriveDeadLettersRequest, _delivery_service_pb2.RedriveDeadLettersResponse]
     """RedriveDeadLetters sends dead letters again: same delivery id, same Message-ID, same campaign revision, attempts
-    counted anew. An AMBIGUOUS one may reach its recipient twice. Those of triggers that were called off or expired are
-    left alone. The campaign must be LIVE or PAUSED: FAILED_PRECONDITION, CAMPAIGN_STATE. A call may take on a part
-    only, see `next_page_token`.
+    counted anew. An AMBIGUOUS one may reach its recipient twice; one of an ordering key goes at once, out of order.
+    Those of triggers that were called off or expired are left alone. The campaign must be LIVE or PAUSED:
+    FAILED_PRECONDITION, CAMPAIGN_STATE. A call may take on a part only, see `next_page_token`; what fails again before
+    the last part is not taken on twice.
     """
     DiscardDeadLetters: _grpc.UnaryUnaryMultiCallable[_delivery_service_pb2.DiscardDeadLettersRequest, _delivery_service_pb2.DiscardDeadLettersResponse]
-    """DiscardDeadLetters takes dead letters out of the list, with a reason. Their state stays."""
+    """DiscardDeadLetters takes dead letters out of the list, with a reason. Their state stays. A call may take on a part
+    only, see `next_page_token`.
+    """
 
 @_typing.type_check_only
 class DeliveryServiceAsyncStub(DeliveryServiceStub):
-    """DeliveryService reads deliveries, and takes care of those that ended badly. Every call acts in the workspace that the metadata `x-clarion-workspace` names,
-    `default` where it is absent.
+    """DeliveryService reads deliveries, and takes care of those that ended badly. Every call acts in the workspace that the
+    metadata `x-clarion-workspace` names, `default` where it is absent.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -69,20 +72,23 @@ class DeliveryServiceAsyncStub(DeliveryServiceStub):
     """
     ListDeadLetters: _aio.UnaryUnaryMultiCallable[_delivery_service_pb2.ListDeadLettersRequest, _delivery_service_pb2.ListDeadLettersResponse]  # type: ignore[assignment]
     """ListDeadLetters pages through a campaign's deliveries that ended FAILED or AMBIGUOUS and were not discarded, the
-    triggers that first failed first in front.
+    triggers that first failed first in front. What ends after the first page was asked for is not on the pages behind.
     """
     RedriveDeadLetters: _aio.UnaryUnaryMultiCallable[_delivery_service_pb2.RedriveDeadLettersRequest, _delivery_service_pb2.RedriveDeadLettersResponse]  # type: ignore[assignment]
     """RedriveDeadLetters sends dead letters again: same delivery id, same Message-ID, same campaign revision, attempts
-    counted anew. An AMBIGUOUS one may reach its recipient twice. Those of triggers that were called off or expired are
-    left alone. The campaign must be LIVE or PAUSED: FAILED_PRECONDITION, CAMPAIGN_STATE. A call may take on a part
-    only, see `next_page_token`.
+    counted anew. An AMBIGUOUS one may reach its recipient twice; one of an ordering key goes at once, out of order.
+    Those of triggers that were called off or expired are left alone. The campaign must be LIVE or PAUSED:
+    FAILED_PRECONDITION, CAMPAIGN_STATE. A call may take on a part only, see `next_page_token`; what fails again before
+    the last part is not taken on twice.
     """
     DiscardDeadLetters: _aio.UnaryUnaryMultiCallable[_delivery_service_pb2.DiscardDeadLettersRequest, _delivery_service_pb2.DiscardDeadLettersResponse]  # type: ignore[assignment]
-    """DiscardDeadLetters takes dead letters out of the list, with a reason. Their state stays."""
+    """DiscardDeadLetters takes dead letters out of the list, with a reason. Their state stays. A call may take on a part
+    only, see `next_page_token`.
+    """
 
 class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
-    """DeliveryService reads deliveries, and takes care of those that ended badly. Every call acts in the workspace that the metadata `x-clarion-workspace` names,
-    `default` where it is absent.
+    """DeliveryService reads deliveries, and takes care of those that ended badly. Every call acts in the workspace that the
+    metadata `x-clarion-workspace` names, `default` where it is absent.
     """
 
     @_abc_1.abstractmethod
@@ -110,7 +116,7 @@ class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_delivery_service_pb2.ListDeadLettersResponse, _abc.Awaitable[_delivery_service_pb2.ListDeadLettersResponse]]:
         """ListDeadLetters pages through a campaign's deliveries that ended FAILED or AMBIGUOUS and were not discarded, the
-        triggers that first failed first in front.
+        triggers that first failed first in front. What ends after the first page was asked for is not on the pages behind.
         """
 
     @_abc_1.abstractmethod
@@ -120,9 +126,10 @@ class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_delivery_service_pb2.RedriveDeadLettersResponse, _abc.Awaitable[_delivery_service_pb2.RedriveDeadLettersResponse]]:
         """RedriveDeadLetters sends dead letters again: same delivery id, same Message-ID, same campaign revision, attempts
-        counted anew. An AMBIGUOUS one may reach its recipient twice. Those of triggers that were called off or expired are
-        left alone. The campaign must be LIVE or PAUSED: FAILED_PRECONDITION, CAMPAIGN_STATE. A call may take on a part
-        only, see `next_page_token`.
+        counted anew. An AMBIGUOUS one may reach its recipient twice; one of an ordering key goes at once, out of order.
+        Those of triggers that were called off or expired are left alone. The campaign must be LIVE or PAUSED:
+        FAILED_PRECONDITION, CAMPAIGN_STATE. A call may take on a part only, see `next_page_token`; what fails again before
+        the last part is not taken on twice.
         """
 
     @_abc_1.abstractmethod
@@ -131,6 +138,8 @@ class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _delivery_service_pb2.DiscardDeadLettersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_delivery_service_pb2.DiscardDeadLettersResponse, _abc.Awaitable[_delivery_service_pb2.DiscardDeadLettersResponse]]:
-        """DiscardDeadLetters takes dead letters out of the list, with a reason. Their state stays."""
+        """DiscardDeadLetters takes dead letters out of the list, with a reason. Their state stays. A call may take on a part
+        only, see `next_page_token`.
+        """
 
 def add_DeliveryServiceServicer_to_server(servicer: DeliveryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
