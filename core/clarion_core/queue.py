@@ -99,9 +99,6 @@ class LaneWorker(Worker):
         away = False
         try:
             while self.allow_pick_jobs:
-                if self.is_paused:
-                    await self._wait(POLL_S)
-                    continue
                 try:
                     await self._poll_iteration()
                     pause_s = await self._next_due_s()
@@ -183,7 +180,7 @@ class LaneWorker(Worker):
         self._ready.clear()
 
     async def _next_due_s(self) -> float:
-        if self.job_counter >= self.max_jobs:
+        if self.is_paused or self.job_counter >= self.max_jobs:
             return POLL_S
         head = await self.pool.zrange(self.queue_name, 0, 0, withscores=True)
         if not head:

@@ -71,15 +71,20 @@ async def test_a_killed_program_is_running_again_under_a_new_pid() -> None:
 
 async def test_a_program_that_may_end_is_left_alone_when_it_ended_well_and_only_then() -> None:
     written = Written()
-    told = replace(program("worker", SAYS_IT_IS_UP + "sys.exit(0)"), may_end=True)
-    fickle = replace(program("fickle", SAYS_IT_IS_UP + "sys.exit(3)"), may_end=True)
-    async with Supervisor([[told, fickle]], written, Backoff(first_s=0.001, longest_s=0.001)) as supervisor:
+    programs = [replace(program(name, WAITS_FOR_SIGTERM), may_end=True) for name in ("told", "killed")]
+    async with Supervisor([programs], written, Backoff(first_s=0.01)) as supervisor:
+        for name, number in (("told", signal.SIGTERM), ("killed", signal.SIGKILL)):
+            pid = supervisor.pid(name)
+            assert pid is not None
+            os.kill(pid, number)
         await written.until("not started again")
-        await written.until("started again in", times=5)
-        assert supervisor.pid("worker") is None
-    assert set(written.of("started again in")) == {"fickle"}
-    assert [line for name, line in written.lines if name == "worker" and '"up"' not in line] == [
-        "ended as it was told to; it is not started again"
+        await written.until('"up"', times=3)
+        assert supervisor.pid("told") is None
+        assert supervisor.pid("killed") is not None
+    said = [(name, line) for name, line in written.lines if "started again" in line]
+    assert sorted(said) == [
+        ("killed", "killed by SIGKILL; started again in 0.01 s"),
+        ("told", "ended as it was told to; it is not started again"),
     ]
 
 
