@@ -21,10 +21,15 @@ class FullDisk:
     def __init__(self, launcher: int, directory: Path) -> None:
         self._launcher, self._log = launcher, directory / "appendonlydir"
 
+    @property
+    def used(self) -> int:
+        """Bytes of the file that the store adds to."""
+        return max(path.stat().st_size for path in self._log.glob("*.incr.aof"))
+
     @contextmanager
     def with_room_for(self, size: int) -> Iterator[None]:
         """Inside, the store can add that many bytes to its log and no more."""
-        most = max(path.stat().st_size for path in self._log.glob("*.incr.aof")) + size
+        most = self.used + size
         _limit([self._launcher, *filter(self._is_store, self._children())], most)
         try:
             yield
