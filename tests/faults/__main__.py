@@ -10,42 +10,62 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
 
+from clarion_stack.directory import DirectoryLock
+from clarion_stack.errors import StackError
 from faults import bars, planted
 from faults.figures import figures
 from faults.plan import Plan
 from faults.run import run
+from faults.steered import NotReached
 
 KEPT = Path(__file__).parents[2] / ".clarion"
 LOGS, OUTPUT = KEPT / "faults", KEPT / "faults.json"
 
 
 def main() -> int:
-    """Exit code 0 where every bar is met, 1 where one is missed, 130 on Ctrl-C."""
+    """Exit code 0 where every bar is met, 1 where one is missed or a point was not reached, 130 on Ctrl-C."""
     arguments = _arguments()
     console = Console(width=None if sys.stdout.isatty() else 160)
     plan = Plan.short() if arguments.short else Plan.whole()
     started = time.monotonic()
     if not arguments.judge:
-        console.print(f"seed {arguments.seed}; logs in {LOGS}", highlight=False)
-        shutil.rmtree(LOGS, ignore_errors=True)
-        LOGS.mkdir(parents=True)
         try:
-            asyncio.run(run(LOGS, plan, arguments.seed, say=lambda line: _say(console, started, line)))
+            _run(plan, arguments.seed, lambda line: _say(console, started, line))
         except KeyboardInterrupt:
             return 130
-        finally:
-            shutil.rmtree(LOGS / "redis", ignore_errors=True)
+        except (NotReached, StackError) as error:
+            console.print(f"[red]{error}[/red]; what was said until then is in {LOGS}", highlight=False)
+            return 1
     found = figures(LOGS)
     rows = [*bars.rows(found, plan), *_planted()]
     bars.show(found, rows, console)
     if not arguments.short:
-        bars.write(found, arguments.seed, OUTPUT)
+        bars.write(found, OUTPUT)
         console.print(f"Written to {OUTPUT} after {(time.monotonic() - started) / 60:.1f} minutes", highlight=False)
     return 0 if all(row.met for row in rows) else 1
+
+
+def _run(plan: Plan, seed: int, say: Callable[[str], None]) -> None:
+    """In a directory that nobody else runs in, emptied."""
+    LOGS.mkdir(parents=True, exist_ok=True)
+    lock = DirectoryLock(LOGS)
+    lock.take()
+    try:
+        for path in LOGS.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name != "lock":
+                path.unlink()
+        say(f"seed {seed}; the logs go to {LOGS}")
+        asyncio.run(run(LOGS, plan, seed, say=say))
+    finally:
+        shutil.rmtree(LOGS / "redis", ignore_errors=True)
+        lock.release()
 
 
 def _planted() -> list[bars.Row]:

@@ -93,7 +93,7 @@ def show(figures: Figures, found: Sequence[Row], console: Console) -> None:
         console.print(repr(figures.report), highlight=False, soft_wrap=True)
 
 
-def write(figures: Figures, seed: int, path: Path) -> None:
+def write(figures: Figures, path: Path) -> None:
     """Write the JSON."""
     said = {
         "faults": figures.faults.total(),
@@ -103,7 +103,7 @@ def write(figures: Figures, seed: int, path: Path) -> None:
         "ambiguous": figures.report.ambiguous,
         "ambiguous_per_kill_max": max(figures.ambiguous_per_kill, default=0),
         "takeover_s_max": round(max(figures.takeovers_s, default=0.0), 3),
-        "seed": seed,
+        "seed": figures.seed,
     }
     path.write_text(json.dumps(said, indent=2) + "\n", "utf-8")
 

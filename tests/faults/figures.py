@@ -50,6 +50,7 @@ Line = Mapping[str, Any]
 class Figures:
     """The result of a run. Lists are findings, empty when good."""
 
+    seed: int
     report: Report
     accepted: int
     faults: Counter[tuple[str, str]]
@@ -88,6 +89,7 @@ def figures(directory: Path) -> Figures:
     evidence = Evidence(directory)
     faults = [line for line in evidence.journal if "fault" in line]
     return Figures(
+        seed=next(line["seed"] for line in evidence.journal if "seed" in line),
         report=check(evidence.acknowledged, evidence.taken, evidence.ledger),
         accepted=sum(len(call.addresses) for call in evidence.acknowledged),
         faults=Counter((line["what"], line["fault"]) for line in faults),

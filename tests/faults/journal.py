@@ -3,7 +3,7 @@
 A fault's line has `fault` (kill, stop, restart, cut, full), `what` (worker, server, store), `time` (monotonic seconds),
 and for a worker `name`, `open` (deliveries in its open windows: what may be ambiguous now) and `held` (deliveries that
 waited for it, unopened). A kill at a chosen point has `step`, `moment` and the `round` it belongs to. Lines without
-`fault` say, of a worker that lives, which deliveries it was `fenced` with and of which it is `unsure`.
+`fault` say what the `seed` was, and of a worker which deliveries it was `fenced` with and of which it is `unsure`.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ async def run(
     rng = random.Random(seed)
     load = Load(rng)
     async with Stand(directory, rng, plan.worker_settings, program) as stand:
+        stand.journal.note(seed=seed)
         await stand.start(plan.workers)
         say(f"killing at {len(plan.points) + len(plan.take_overs)} chosen points …")
         await steered.run(stand, load, plan, rng)

@@ -196,7 +196,7 @@ class Logs:
             "moment": Moment.AFTER,
             "round": 1,
         }
-        self.journal: list[dict[str, Any]] = [self.kill]
+        self.journal: list[dict[str, Any]] = [{"seed": 7}, self.kill]
 
     def figures(self) -> Figures:
         states = Counter(each.state for each in self.deliveries.values())
@@ -238,6 +238,7 @@ def test_logs_in_order_meet_every_bar(logs: Logs) -> None:
     logs.deliveries["ana"].ambiguous_attempts = 1
     found = logs.figures()
     assert missed(found) == set()
+    assert found.seed == 7
     assert found.ambiguous_per_kill == [1]
     assert (found.takeovers_s, found.fresh_s) == ([6.5], [0.25])
     assert found.points == {(Step.OPEN, Moment.AFTER): 1}
