@@ -14,7 +14,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 export CLARION_TEST_REDIS_SERVER := $(if $(REDIS),$(abspath $(REDIS)))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check static fast bench proto proto-check lock clean
+.PHONY: help demo up test check static fast bench faults proto proto-check lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ check: static ## Static checks and the fast tests
 
 bench: $(READY) ## Measure, beside what a team would otherwise write; into .clarion/bench.json (PARTS=lane: that alone)
 	@cd tests && python -m benchmarks $(PARTS)
+
+faults: $(READY) ## Kill, stop and cut at every step of the delivery (SEED=n: that plan again), write .clarion/faults.json
+	@cd tests && python -m faults $(if $(SEED),--seed $(SEED))
 
 static: $(READY) proto-check
 	ruff check .

@@ -9,7 +9,6 @@ import pytest
 from clarion.v1.campaign_pb2 import Campaign
 from clarion.v1.delivery_pb2 import Delivery
 from support.journey import Journey
-from support.ledger_check import read_ledger
 
 pytestmark = pytest.mark.journey
 
@@ -20,7 +19,7 @@ ADDRESSES = [LATE if index == AT else f"user-{index}@example.com" for index in r
 
 
 async def _deliveries(journey: Journey) -> list[Delivery]:
-    ledger = await read_ledger(journey.client, journey.acknowledged)
+    ledger = await journey.ledger()
     return [delivery for call in journey.acknowledged for delivery in ledger.deliveries[call.trigger]]
 
 

@@ -1,10 +1,12 @@
 """Whether every recipient is accounted for, told from outside.
 
 Three witnesses are heard and no other: what callers were told (triggers acknowledged, with their recipients), what the
-SMTP sink took, and what the service says of itself (triggers, deliveries, campaigns). `check` compares them:
+SMTP sink took, and what the service says of itself (triggers, deliveries, campaigns). Each is a raw log that was
+written when it happened, see `support.raw_logs`; `check_logs` reads them, `check` compares:
 
 - lost: acknowledged and in no delivery, or not ended, or SENT and never at the sink;
-- doubled: at the sink more often than SENT (once) and `ambiguous_attempts` (perhaps once each) explain;
+- doubled: at the sink more often than SENT (once) and `ambiguous_attempts` (perhaps once each) explain, or more than
+  once under AT_MOST_ONCE;
 - stray: at the sink, and nobody owes it, or to another address than the one it is owed to;
 - unbalanced: an account that does not add up, or adds up to something else than its deliveries or triggers.
 """
@@ -12,34 +14,28 @@ SMTP sink took, and what the service says of itself (triggers, deliveries, campa
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from clarion.v1.campaign_pb2 import Campaign
 from clarion.v1.delivery_pb2 import Delivery
 from clarion.v1.trigger_pb2 import DeliveryCounts, Trigger
-from clarion_client import Clarion
-from support.processes import Taken
+from support.raw_logs import (
+    ACKNOWLEDGED,
+    LEDGER,
+    SINK,
+    Acknowledged,
+    Ledger,
+    Taken,
+    read_acknowledged,
+    read_ledger,
+    read_taken,
+)
 
 ENDS = ("sent", "failed", "suppressed", "expired", "cancelled", "ambiguous")
+_AT_MOST_ONCE = Campaign.AMBIGUITY_POLICY_AT_MOST_ONCE
 _OPEN = (Delivery.STATE_QUEUED, Delivery.STATE_SENDING, Delivery.STATE_RETRYING)
-
-
-@dataclass(frozen=True, slots=True)
-class Acknowledged:
-    """A CreateTrigger call that was answered: the trigger's name, and the address of every user id accepted."""
-
-    trigger: str
-    addresses: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Ledger:
-    """What the service says: triggers by name, the deliveries of each, and their campaigns."""
-
-    triggers: Mapping[str, Trigger]
-    deliveries: Mapping[str, Sequence[Delivery]]
-    campaigns: Sequence[Campaign]
 
 
 @dataclass(slots=True, repr=False)
@@ -67,14 +63,11 @@ class Report:
         return "\n".join([head, *found])
 
 
-async def read_ledger(client: Clarion, acknowledged: Iterable[Acknowledged]) -> Ledger:
-    """Ask the service about these triggers."""
-    triggers, deliveries = {}, {}
-    for call in acknowledged:
-        triggers[call.trigger] = await client.get_trigger(call.trigger)
-        deliveries[call.trigger] = [each async for each in client.list_deliveries(call.trigger, page_size=500)]
-    names = sorted({trigger.campaign for trigger in triggers.values()})
-    return Ledger(triggers, deliveries, [await client.get_campaign(name) for name in names])
+def check_logs(directory: Path) -> Report:
+    """Compare the three raw logs in this directory."""
+    return check(
+        read_acknowledged(directory / ACKNOWLEDGED), read_taken(directory / SINK), read_ledger(directory / LEDGER)
+    )
 
 
 def check(acknowledged: Sequence[Acknowledged], taken: Sequence[Taken], ledger: Ledger) -> Report:
@@ -84,30 +77,34 @@ def check(acknowledged: Sequence[Acknowledged], taken: Sequence[Taken], ledger: 
     for message in taken:
         at_sink[message.message_id] += message.recipients
     report.repeated = sum(len(addresses) - 1 for addresses in at_sink.values())
+    once = {campaign.name for campaign in ledger.campaigns if campaign.ambiguity_policy == _AT_MOST_ONCE}
     for call in acknowledged:
-        owed = dict(call.addresses)
-        for delivery in ledger.deliveries[call.trigger]:
+        owed, trigger = dict(call.addresses), ledger.triggers.get(call.trigger, Trigger(name=call.trigger))
+        deliveries = ledger.deliveries.get(call.trigger, ())
+        for delivery in deliveries:
             address = owed.pop(delivery.user_id, "")
             if not address:
                 report.unbalanced.append(f"{delivery.name} was never acknowledged, or twice")
-            _check_delivery(report, delivery, address, at_sink.pop(delivery.message_id.strip("<>"), []))
+            arrived = at_sink.pop(delivery.message_id.strip("<>"), [])
+            _check_delivery(report, delivery, address, arrived, once=trigger.campaign in once)
         report.lost += [f"{call.trigger} has no delivery for {user_id}" for user_id in owed]
-        _check_trigger(report, ledger.triggers[call.trigger], ledger.deliveries[call.trigger])
+        _check_trigger(report, trigger, deliveries)
     report.stray += [f"{message_id} belongs to no delivery" for message_id in at_sink]
     for campaign in ledger.campaigns:
         _check_campaign(report, campaign, ledger.triggers.values())
     return report
 
 
-def _check_delivery(report: Report, delivery: Delivery, address: str, arrived: Sequence[str]) -> None:
+def _check_delivery(report: Report, delivery: Delivery, address: str, arrived: Sequence[str], *, once: bool) -> None:
     state = Delivery.State.Name(delivery.state).removeprefix("STATE_").lower()
     report.states[state] += 1
     report.ambiguous += delivery.ambiguous_attempts
     shown = f"{delivery.name} ({state}, {delivery.ambiguous_attempts} ambiguous, {len(arrived)} arrived)"
     certain = delivery.state == Delivery.STATE_SENT
+    allowed = certain + delivery.ambiguous_attempts
     if delivery.state in _OPEN or len(arrived) < certain:
         report.lost.append(shown)
-    if len(arrived) > certain + delivery.ambiguous_attempts:
+    if len(arrived) > (min(allowed, 1) if once else allowed):
         report.doubled.append(shown)
     if set(arrived) - {address}:
         report.stray.append(f"{shown} went to {sorted(set(arrived))}")

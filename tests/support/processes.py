@@ -10,17 +10,18 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import sys
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from clarion_stack.redis import RedisServer
 from clarion_stack.tether import tethered
+from support.raw_logs import SINK, Taken, read_taken
 from support.smtp_sink import wait_for_process
 
 TESTS = Path(__file__).parents[1]
@@ -77,6 +78,14 @@ class Process:
         wanted = {"event": event, **fields}
         return [line for line in self.events if all(line.get(name) == value for name, value in wanted.items())]
 
+    async def printed(self, pattern: str) -> re.Match[str]:
+        """The first line in which this is found, once it is there. Fails if the process ends."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._over or any(re.search(pattern, line) for line in self.lines))
+        found = next(filter(None, (re.search(pattern, line) for line in self.lines)), None)
+        assert found, f"ended without {pattern!r}:\n{self}"
+        return found
+
     async def first_line(self) -> str:
         """The first line it prints."""
         async with self._changed:
@@ -124,14 +133,6 @@ class Process:
         return "\n".join(self.lines[-40:])
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """A message that the sink took."""
-
-    message_id: str
-    recipients: tuple[str, ...]
-
-
 class Sink:
     """The SMTP sink as a process; `taken` is read from its log."""
 
@@ -151,9 +152,7 @@ class Sink:
 
     def taken(self) -> list[Taken]:
         """The messages so far, in order."""
-        lines = self._log.read_text("utf-8").split("\n")[:-1]  # behind the last line end: nothing, or half a line
-        records = map(json.loads, lines)
-        return [Taken(record["message_id"], tuple(record["rcpt_to"])) for record in records]
+        return read_taken(self._log)
 
     def recipients(self) -> Counter[str]:
         """How many messages each address got so far."""
@@ -164,13 +163,21 @@ class Processes:
     """Everything a test starts. `directory` holds Redis' data and the sink's log."""
 
     def __init__(self, directory: Path, redis_program: Path | None = None) -> None:
-        self._directory = directory
+        self.directory = directory
         self._started: list[Process] = []
         self.redis = RedisServer(directory / "redis", redis_program)
         self.sink: Sink
 
-    async def __aenter__(self) -> Self:
+    async def start_store(self) -> None:
+        """Start Redis."""
         self.redis.start()
+
+    async def end_store(self) -> None:
+        """End Redis, at once."""
+        self.redis.kill()
+
+    async def __aenter__(self) -> Self:
+        await self.start_store()
         try:
             self.sink = await self._start_sink()
         except BaseException:
@@ -183,7 +190,7 @@ class Processes:
             for process in self._started:
                 await process.kill()
         finally:
-            self.redis.kill()
+            await self.end_store()
 
     def show(self) -> None:
         """Print the last words of every process."""
@@ -209,6 +216,16 @@ class Processes:
         environment = {f"CLARION_{name.upper()}": str(value) for name, value in values.items()}
         return await self._start("-m", module, **environment)
 
+    async def stack(self, **settings: object) -> Process:
+        """`clarion-stack up`, with a store of its own, that sends to the sink; up."""
+        values = {"listen": "127.0.0.1:0", "smtp_host": "127.0.0.1", "smtp_port": self.sink.port, **settings}
+        environment = {f"CLARION_{name.upper()}": str(value) for name, value in values.items()}
+        process = await self._start(
+            "-m", "clarion_stack", "up", "--directory", str(self.directory / "stack"), **environment
+        )
+        await process.printed("Clarion is up")
+        return process
+
     async def _start(self, *arguments: str, **environment: str) -> Process:
         inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         process = Process([sys.executable, *arguments], {**inherited, **environment})
@@ -217,8 +234,8 @@ class Processes:
         return process
 
     async def _start_sink(self) -> Sink:
-        log = self._directory / "sink.jsonl"
-        process = await self._start("-m", "support.smtp_sink", "--log", str(log), PYTHONPATH=str(TESTS))
+        log = self.directory / SINK
+        process = await self._start("-m", "support.smtp_sink", "--brief", "--log", str(log), PYTHONPATH=str(TESTS))
         return Sink(process, json.loads(await process.first_line())["port"], log)
 
 

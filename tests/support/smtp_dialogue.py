@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 TEXTS = {"mail": "250 2.1.0 ok", "rcpt": "250 2.1.5 ok", "data": "354 go ahead", "dot": "250 2.0.0 taken"}
 _ADDRESS = re.compile(r"<([^>]*)>(.*)")
-SCRIPTED = re.compile(r"(mail|rcpt|data|content|dot)-(\d{3}|hang|drop|slow)(-once)?(?:\+.*)?@.*")
+SCRIPTED = re.compile(r"(mail|rcpt|data|content|dot)-(\d{3}|hang|drop|slow|hold|tell)(-once)?(?:\+.*)?@.*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +76,7 @@ class Dialogue:
     def __init__(self, sink: SmtpSink, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
         self._sink, self._reader, self._writer, self._number = sink, reader, writer, number
         self._mail: Transaction | None = None
+        self._name = ""  # what the other side calls itself
         self._secured = False
         self._known = not sink.features.user
 
@@ -111,14 +112,19 @@ class Dialogue:
         action = self._sink.action(stage, number, addresses or [])
         if action == "drop":
             raise Dropped
-        if action == "hang":
+        if action == "hold":
+            self._writer.transport.pause_reading()  # type: ignore[attr-defined]  # what comes stays with the sender
+            self._sink.reached(stage, self._name, addresses or [])
+        if action in ("hang", "hold"):
             await self._sink.released.wait()
             raise Dropped
         if action == "slow":
             await asyncio.sleep(0.2)
-        reply = f"{action} scripted" if action.isdigit() else usual if action in ("", "slow") else action
+        reply = f"{action} scripted" if action.isdigit() else usual if action in ("", "slow", "tell") else action
         if reply:
             await self._say(reply)
+        if action == "tell":
+            self._sink.reached(stage, self._name, addresses or [])
         if reply.startswith("421"):
             raise Dropped
         return reply
@@ -131,6 +137,7 @@ class Dialogue:
             await handler(rest)
 
     async def _on_ehlo(self, rest: str) -> None:
+        self._name = rest
         f = self._sink.features
         starttls, auth = f.starttls and not self._secured, f"AUTH {f.auth}".replace(" =", "=")
         announced = {

@@ -7,12 +7,14 @@ A stage of a session (`greeting`, `ehlo`, `auth`, `mail`, `rcpt`, `data`, `conte
   the sender's local part rules `mail`, a recipient's everything after it;
 - by rule: `sink.script("dot", "drop", nth=3)` for the third message begun, or every one without `nth`.
 
-Actions: a code (`451`), `hang` (no answer ever), `drop` (the connection is cut), `slow` (an answer after 0.2 s), or a
+Actions: a code (`451`), `hang` (no answer ever), `drop` (the connection is cut), `slow` (an answer after 0.2 s), `hold`
+(no answer, nothing more is read, and it is said that the stage was reached), `tell` (the usual, and it is said), or a
 whole reply line (rules only). `content` comes after 354 and before the content is read; `dot` after it was recorded.
 
 As a process: `python -m support.smtp_sink --port 0` prints `{"port": …}` and runs until SIGTERM. `XWAIT n` answers
 `250 count clock` once n messages were taken: `clock` is this machine's monotonic clock when the n-th or a later one
-was. `--fast` counts and does nothing else, for benchmarks; with `--times` it also answers `XTIMES n domain`.
+was. For `hold` and `tell` it prints `{"event": "reached", "stage": …, "name": …, "to": […]}`, `name` as in the EHLO.
+`--fast` counts and does nothing else, for benchmarks; with `--times` it also answers `XTIMES n domain`.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ import asyncio
 import json
 import signal
 import ssl
+import sys
 import time
 from collections import Counter
 from contextlib import suppress
@@ -49,6 +52,8 @@ class SmtpSink:
         implicit_tls: bool = False,
         port: int = 0,
         log: TextIO | None = None,
+        brief: bool = False,
+        told: TextIO | None = None,
     ) -> None:
         self.features = features or Features()
         self.port = port
@@ -63,6 +68,7 @@ class SmtpSink:
         self.changed = asyncio.Condition()
         self.released = asyncio.Event()  # set, hanging stages end by a dropped connection
         self._tls, self._implicit_tls, self._log = tls, implicit_tls, log
+        self._brief, self._told = brief, told
         self._rules: dict[tuple[str, int], str] = {}
         self._once: set[tuple[str, str]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -141,14 +147,22 @@ class SmtpSink:
         self.clock = time.monotonic()
         if self._log:
             line = {
+                "time": self.clock,
                 "mail_from": message.mail_from,
                 "rcpt_to": message.rcpt_to,
                 "message_id": message.message_id,
-                "content": message.content.decode("latin-1"),
             }
+            if not self._brief:
+                line["content"] = message.content.decode("latin-1")
             self._log.write(json.dumps(line) + "\n")
             self._log.flush()
         await self.tell()
+
+    def reached(self, stage: str, name: str, addresses: list[str]) -> None:
+        """Say that a session came to a stage that is to be told."""
+        if self._told:
+            line = {"event": "reached", "stage": stage, "name": name, "to": addresses}
+            print(json.dumps(line), file=self._told, flush=True)
 
     def action(self, stage: str, number: int, addresses: list[str]) -> str:
         """What a stage does other than usual, or nothing."""
@@ -189,7 +203,8 @@ async def _run(arguments: argparse.Namespace) -> None:
         return
     features = Features(pipelining=not arguments.no_pipelining)
     with (arguments.log or Path("/dev/null")).open("a", encoding="utf-8") as log:
-        async with SmtpSink(features, port=arguments.port, log=log if arguments.log else None) as sink:
+        kept = log if arguments.log else None
+        async with SmtpSink(features, port=arguments.port, log=kept, brief=arguments.brief, told=sys.stdout) as sink:
             print(json.dumps({"port": sink.port}), flush=True)  # noqa: T201
             await stop.wait()
 
@@ -199,6 +214,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="a scriptable SMTP sink")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--log", type=Path, help="append one JSON line a message")
+    parser.add_argument("--brief", action="store_true", help="log no contents")
     parser.add_argument("--no-pipelining", action="store_true")
     parser.add_argument("--fast", action="store_true", help="count only, for benchmarks")
     parser.add_argument("--times", action="store_true", help="with --fast: note when each message came, and to whom")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, cast
 
 from redis.asyncio import Redis
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -36,10 +38,29 @@ def connect_blocking(url: str) -> Redis:
 def _client(url: str, **options: Any) -> Redis:
     try:
         client = Redis.from_url(url, socket_connect_timeout=CONNECT_TIMEOUT_S, **options)
-        client.connection_pool.make_connection()  # where an option that there is not is found out
+        pool = client.connection_pool
+        pool.connection_class = _telling(pool.connection_class)
+        pool.make_connection()  # where an option that there is not is found out
     except (ValueError, TypeError):
         raise StoreMismatch("CLARION_REDIS_URL: an option in it is unknown, or its value is none") from None
     return cast("Redis", client)
+
+
+def _telling(connection: type[AbstractConnection]) -> type[AbstractConnection]:
+    """A kind of connection that is lost for whoever writes to it, too.
+
+    uvloop's transports raise RuntimeError once they are closed, which redis-py takes for no loss of the connection: it
+    would neither be repeated nor be the store's being away, and end whoever did not expect it.
+    """
+
+    class Telling(connection):  # type: ignore[misc, valid-type]  # TCP, TLS or Unix, as the URL says
+        async def _send_packed_command(self, command: Iterable[bytes]) -> None:
+            try:
+                await super()._send_packed_command(command)
+            except RuntimeError as error:
+                raise ConnectionResetError(str(error)) from error
+
+    return Telling
 
 
 def _retry() -> Retry:

@@ -1,0 +1,196 @@
+"""What a process says to the store and hears from it, in the words of a delivery.
+
+`Wire` reads one connection. `Hand` is what a worker has in hand by the word of the wire: what it claimed and has not
+opened, and what it opened and has not recorded. The second is what its death may leave ambiguous; the ledger says
+whether it did.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import hiredis
+import msgspec
+
+from clarion_core.store.keys import PAGE
+from faults.points import Step
+from faults.resp import words
+
+_IN_PROGRESS = b"arq:in-progress:"
+_ARQ = {b"PSETEX": Step.TAKE_JOB, b"DEL": Step.END_JOB}  # what it does to its lock on a job, in a transaction
+
+
+@dataclass(slots=True)
+class Passing:
+    """A command on its way, and its answer behind it. `step` is None where it is no step of a delivery."""
+
+    step: Step | None
+    request: Mapping[str, Any] = field(default_factory=dict)  # of a function; `job` of arq's
+    function: str = ""
+
+
+@dataclass(slots=True)
+class Hand:
+    """What a worker has in hand."""
+
+    jobs: set[str] = field(default_factory=set)  # batches whose job arq took, and that are not claimed
+    claimed: dict[str, set[str]] = field(default_factory=dict)  # batch → deliveries not opened yet
+    opened: dict[str, str] = field(default_factory=dict)  # delivery in an open window → its batch
+    unsure: list[str] = field(default_factory=list)  # deliveries of which it said itself that the outcome is unknown
+    fenced: list[str] = field(default_factory=list)  # deliveries that were open when it learnt that it is late
+    draining: bool = False
+
+    @property
+    def held(self) -> list[str]:
+        """The deliveries that wait for it and were not opened."""
+        waiting = [delivery for left in self.claimed.values() for delivery in left]
+        return sorted({*waiting, *(delivery for batch in self.jobs for delivery in _page(batch))})
+
+
+class Claims:
+    """The last claim of every batch that was seen on any wire."""
+
+    def __init__(self) -> None:
+        self.epochs: dict[str, int] = {}
+
+    def is_take_over(self, request: Mapping[str, Any]) -> bool:
+        """Whether somebody has this very claim."""
+        return self.epochs.get(request["batch"]) == request["epoch"]
+
+
+class Wire:
+    """One connection of a process: names its commands, and keeps its hand up to date."""
+
+    def __init__(self, hand: Hand, claims: Claims) -> None:
+        self._hand, self._claims = hand, claims
+        self._unanswered: deque[Passing] = deque()
+        self._transaction: Passing | None = None
+
+    def command(self, raw: bytes) -> Passing:
+        """A command that was written."""
+        passing = self._named(words(raw))
+        self._unanswered.append(passing)
+        return passing
+
+    def withdraw(self) -> None:
+        """The last command did not reach the store."""
+        self._unanswered.pop()
+
+    def answer(self, raw: bytes) -> Passing:
+        """The answer to the oldest command without one."""
+        passing = self._unanswered.popleft()
+        if passing.step is not None and not raw.startswith(b"-"):
+            _take_note(self._hand, self._claims, passing, raw)
+        return passing
+
+    def over(self) -> None:
+        """The connection is gone. A window whose opening was not answered may be open."""
+        for passing in self._unanswered:
+            if passing.function == "advance":
+                for delivery, *_ in passing.request["open"]:
+                    self._hand.opened.setdefault(delivery, passing.request["batch"])
+        self._unanswered.clear()
+
+    def _named(self, command: list[bytes]) -> Passing:
+        name = command[0].upper()
+        if name == b"FCALL":
+            return self._function(command[1].decode().rpartition("_")[0], command[4])
+        if name == b"MULTI":
+            self._transaction = Passing(None)
+        elif name == b"EXEC" and self._transaction:
+            ended, self._transaction = self._transaction, None
+            return ended
+        elif self._transaction and name in _ARQ and command[1].startswith(_IN_PROGRESS):
+            self._transaction = Passing(_ARQ[name], {"job": _batch_of(command[1])})
+        return Passing(None)
+
+    def _function(self, function: str, blob: bytes) -> Passing:
+        request = msgspec.msgpack.decode(blob)
+        return Passing(_step(function, request, self._hand, self._claims), request, function)
+
+
+def _step(function: str, request: Mapping[str, Any], hand: Hand, claims: Claims) -> Step | None:
+    match function:
+        case "accept":
+            return Step.ACCEPT
+        case "claim":
+            if claims.is_take_over(request):
+                return Step.TAKE_OVER
+            return Step.RETRY if request["batch"].startswith("r:") else Step.CLAIM
+        case "advance":
+            return _of_advance(request, hand)
+        case "renew" if request["batches"]:
+            return Step.RENEW
+        case "sweep":
+            return Step.SWEEP
+    return None
+
+
+def _of_advance(request: Mapping[str, Any], hand: Hand) -> Step:
+    if not request["finish"]:
+        return Step.RECORD if request["results"] else Step.OPEN
+    left = hand.claimed.get(request["batch"], set()) - {result[0] for result in request["results"]}
+    return Step.HAND_BACK if hand.draining and left else Step.FINISH
+
+
+def _take_note(hand: Hand, claims: Claims, passing: Passing, raw: bytes) -> None:
+    if passing.step is Step.TAKE_JOB:
+        if raw != b"*-1\r\n":  # another worker was faster
+            hand.jobs.add(passing.request["job"])
+    elif passing.step is Step.END_JOB:
+        hand.jobs.discard(passing.request["job"])
+    elif passing.function == "claim":
+        _claimed(hand, claims, passing.request, _value(raw))
+    elif passing.function == "advance":
+        _advanced(hand, passing.request, _value(raw))
+
+
+def _claimed(hand: Hand, claims: Claims, request: Mapping[str, Any], answer: list[Any]) -> None:
+    hand.jobs.discard(request["batch"])
+    if answer[0] == b"CLAIMED":
+        hand.claimed[request["batch"]] = {row[0].decode() for row in answer[5]}
+        claims.epochs[request["batch"]] = request["epoch"]
+
+
+def _advanced(hand: Hand, request: Mapping[str, Any], answer: list[Any]) -> None:
+    batch, step = request["batch"], answer[0]
+    if step == b"FENCED":
+        hand.claimed.pop(batch, None)
+        hand.fenced += [delivery for delivery, of in hand.opened.items() if of == batch]
+        hand.opened = {delivery: of for delivery, of in hand.opened.items() if of != batch}
+        return
+    left = hand.claimed.setdefault(batch, set())
+    for delivery, *_, unsure, _ in request["results"]:
+        hand.opened.pop(delivery, None)
+        left.discard(delivery)
+        if unsure:
+            hand.unsure.append(delivery)
+    if step == b"OPENED":
+        for (delivery, *_), allowed in zip(request["open"], answer[2], strict=True):
+            left.discard(delivery)
+            if allowed:
+                hand.opened[delivery] = batch
+    if request["finish"]:
+        del hand.claimed[batch]
+
+
+def _value(raw: bytes) -> list[Any]:
+    reader = hiredis.Reader()
+    reader.feed(raw)
+    answer: list[Any] = reader.gets()
+    return answer
+
+
+def _batch_of(key: bytes) -> str:
+    """The batch in arq's key of a job: `arq:in-progress:{shard}:batch:epoch`."""
+    return key.decode().partition("}:")[2].rpartition(":")[0]
+
+
+def _page(batch: str) -> Iterator[str]:
+    """The deliveries that an accepted batch may carry; those of a retry batch are not known from its id."""
+    base, _, number = batch.rpartition(".")
+    if number.isdigit():
+        yield from (f"{base}-{int(number) * PAGE + index}" for index in range(PAGE))
