@@ -5,7 +5,8 @@ other figures need to know who was struck and when, which is in the journal:
 
 - `ambiguous_per_kill_max`. The wire says which deliveries were in a killed worker's open windows; the ledger says which
   of them have an ambiguous attempt. The figure is the most that any one kill has of both. So neither Clarion's word
-  alone is taken for whose an ambiguity is, nor the harness' for whether there is one.
+  alone is taken for whose an ambiguity is, nor the harness' for whether there is one. A delivery that was only perhaps
+  open, since the store fell silent, counts unless another cause accounts for its ambiguous attempts.
 - `unexplained`: ambiguous attempts in the ledger that no death, no late worker and no worker's own report explain.
 - `takeover_s_max`. From a kill to the moment the sink has taken all that waited for the dead worker unopened; by the
   sink's clock, which is the killer's. Of rounds alone, where nothing else keeps the work waiting; without deliveries
@@ -94,7 +95,7 @@ def figures(directory: Path) -> Figures:
         accepted=sum(len(call.addresses) for call in evidence.acknowledged),
         faults=Counter((line["what"], line["fault"]) for line in faults),
         points=Counter((line["step"], line["moment"]) for line in faults if "step" in line),
-        ambiguous_per_kill=[_ambiguous(evidence, kill["open"]) for kill in evidence.kills],
+        ambiguous_per_kill=list(_ambiguous(evidence)),
         takeovers_s=list(_takeovers(evidence)),
         fresh_s=list(_fresh(evidence)),
         unexplained=list(_unexplained(evidence)),
@@ -102,8 +103,17 @@ def figures(directory: Path) -> Figures:
     )
 
 
-def _ambiguous(evidence: Evidence, opened: Sequence[str]) -> int:
-    return sum(evidence.deliveries[each].ambiguous_attempts > 0 for each in opened if each in evidence.deliveries)
+def _ambiguous(evidence: Evidence) -> Iterator[int]:
+    certain = _causes(evidence, "open", "fenced", "unsure")
+    attempts = {reference: delivery.ambiguous_attempts for reference, delivery in evidence.deliveries.items()}
+    for kill in evidence.kills:
+        opened = sum(attempts.get(each, 0) > 0 for each in kill["open"])
+        yield opened + sum(attempts.get(each, 0) > certain[each] for each in kill["perhaps"])
+
+
+def _causes(evidence: Evidence, *told: str) -> Counter[str]:
+    """How often each delivery is named in these lists of the journal."""
+    return Counter(each for line in evidence.journal for name in told for each in line.get(name, ()))
 
 
 def _arrivals(evidence: Evidence) -> dict[str, list[float]]:
@@ -113,9 +123,14 @@ def _arrivals(evidence: Evidence) -> dict[str, list[float]]:
     return found
 
 
+def _struck(kill: Line) -> set[str]:
+    """All that a killed worker had in hand."""
+    return {*kill["held"], *kill["open"], *kill["perhaps"]}
+
+
 def _takeovers(evidence: Evidence) -> Iterator[float]:
     arrivals = _arrivals(evidence)
-    struck = Counter(each for kill in evidence.kills for each in {*kill["held"], *kill["open"]})
+    struck = Counter(each for kill in evidence.kills for each in _struck(kill))
     for kill in evidence.kills:
         if not kill.get("round"):
             continue
@@ -135,7 +150,7 @@ def _never(evidence: Evidence, delivery: str, died: float) -> float:
 
 def _fresh(evidence: Evidence) -> Iterator[float]:
     arrivals = _arrivals(evidence)
-    struck = {each for kill in evidence.kills for each in (*kill["held"], *kill["open"])}
+    struck = {each for kill in evidence.kills for each in _struck(kill)}
     acknowledged = {call.trigger: call.time for call in evidence.acknowledged}
     for reference, address in evidence.addresses.items():
         if address.startswith(FRESH) and reference not in struck and arrivals[reference]:
@@ -144,8 +159,7 @@ def _fresh(evidence: Evidence) -> Iterator[float]:
 
 
 def _unexplained(evidence: Evidence) -> Iterator[str]:
-    told = ("open", "fenced", "unsure")
-    causes = Counter(each for line in evidence.journal for key in told for each in line.get(key, ()))
+    causes = _causes(evidence, "open", "perhaps", "fenced", "unsure")
     for reference, delivery in evidence.deliveries.items():
         if delivery.ambiguous_attempts > causes[reference]:
             yield f"{delivery.name}: {delivery.ambiguous_attempts} ambiguous attempts, {causes[reference]} causes"

@@ -1,9 +1,10 @@
 """What was done, in `faults.jsonl`: a line a fault, and what the wire said of the worker that it struck.
 
-A fault's line has `fault` (kill, stop, restart, cut, full), `what` (worker, server, store), `time` (monotonic seconds),
-and for a worker `name`, `open` (deliveries in its open windows: what may be ambiguous now) and `held` (deliveries that
-waited for it, unopened). A kill at a chosen point has `step`, `moment` and the `round` it belongs to. Lines without
-`fault` say what the `seed` was, and of a worker which deliveries it was `fenced` with and of which it is `unsure`.
+A fault's line has `fault` (kill, stop, restart, cut, full), `what` (worker, server, store) and `time` (monotonic
+seconds), and for a killed worker `name`, `open` (deliveries in its open windows: what may be ambiguous now), `perhaps`
+(the same, where the store's answer to that was never seen) and `held` (deliveries that waited for it, unopened). A kill
+at a chosen point has `step`, `moment` and the `round` it belongs to. Lines without `fault` say what the `seed` was, and
+of a worker which deliveries it was `fenced` with and of which it is `unsure`.
 """
 
 from __future__ import annotations

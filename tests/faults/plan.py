@@ -14,7 +14,7 @@ class Plan:
 
     points: Sequence[Point]
     take_overs: Sequence[Point]
-    workers: int = 4
+    workers: int = 5
     a_round: int = 3  # points
     faults: int = 210
     accepted: int = 205_000

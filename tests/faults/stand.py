@@ -199,7 +199,8 @@ class Stand(Journey):
             await self._start_server(address_of(member.process))
             return
         hand = member.door.hand
-        self.journal.fault("kill", "worker", at, name=member.name, open=sorted(hand.opened), held=hand.held, **chosen)
+        windows = {"open": sorted(hand.opened), "perhaps": sorted(hand.perhaps)}
+        self.journal.fault("kill", "worker", at, name=member.name, held=hand.held, **windows, **chosen)
         await self._succeed(member)
 
     async def _retire(self, member: Member) -> None:

@@ -78,7 +78,8 @@ async def _until_struck(stand: Stand, load: Load, points: Sequence[Point], trigg
                 if not stand.armory.armed:
                     return
                 await asyncio.sleep(PAUSE_S)
-                await trigger(load.drawn(100, QUICK), LANES[turn % 2])
+                if any(point.step is not Step.TAKE_OVER for point in stand.armory.armed):  # which only needs time
+                    await trigger(load.drawn(100, QUICK), LANES[turn % 2])
     except TimeoutError:
         raise NotReached(f"nobody came to {stand.armory.armed}") from None
 

@@ -39,6 +39,7 @@ class Hand:
     jobs: set[str] = field(default_factory=set)  # batches whose job arq took, and that are not claimed
     claimed: dict[str, set[str]] = field(default_factory=dict)  # batch → deliveries not opened yet
     opened: dict[str, str] = field(default_factory=dict)  # delivery in an open window → its batch
+    perhaps: dict[str, str] = field(default_factory=dict)  # the same, where the connection broke before it was answered
     unsure: list[str] = field(default_factory=list)  # deliveries of which it said itself that the outcome is unknown
     fenced: list[str] = field(default_factory=list)  # deliveries that were open when it learnt that it is late
     draining: bool = False
@@ -87,11 +88,12 @@ class Wire:
         return passing
 
     def over(self) -> None:
-        """The connection is gone. A window whose opening was not answered may be open."""
+        """The connection is gone. What was not answered may have been done: a window opened, its outcomes recorded."""
         for passing in self._unanswered:
             if passing.function == "advance":
-                for delivery, *_ in passing.request["open"]:
-                    self._hand.opened.setdefault(delivery, passing.request["batch"])
+                for delivery, *_ in (*passing.request["open"], *passing.request["results"]):
+                    self._hand.opened.pop(delivery, None)
+                    self._hand.perhaps[delivery] = passing.request["batch"]
         self._unanswered.clear()
 
     def _named(self, command: list[bytes]) -> Passing:
@@ -159,20 +161,24 @@ def _advanced(hand: Hand, request: Mapping[str, Any], answer: list[Any]) -> None
     batch, step = request["batch"], answer[0]
     if step == b"FENCED":
         hand.claimed.pop(batch, None)
-        hand.fenced += [delivery for delivery, of in hand.opened.items() if of == batch]
-        hand.opened = {delivery: of for delivery, of in hand.opened.items() if of != batch}
+        for windows in (hand.opened, hand.perhaps):
+            late = [delivery for delivery, of in windows.items() if of == batch]
+            hand.fenced += late
+            for delivery in late:
+                del windows[delivery]
         return
     left = hand.claimed.setdefault(batch, set())
     for delivery, *_, unsure, _ in request["results"]:
         hand.opened.pop(delivery, None)
+        hand.perhaps.pop(delivery, None)
         left.discard(delivery)
         if unsure:
             hand.unsure.append(delivery)
-    if step == b"OPENED":
-        for (delivery, *_), allowed in zip(request["open"], answer[2], strict=True):
-            left.discard(delivery)
-            if allowed:
-                hand.opened[delivery] = batch
+    for (delivery, *_), allowed in zip(request["open"], answer[2] if step == b"OPENED" else (), strict=False):
+        left.discard(delivery)
+        hand.perhaps.pop(delivery, None)
+        if allowed:
+            hand.opened[delivery] = batch
     if request["finish"]:
         del hand.claimed[batch]
 

@@ -99,14 +99,17 @@ def test_a_worker_that_comes_late_keeps_nothing_and_what_it_had_opened_is_known(
     assert (worker.hand.opened, worker.hand.held, worker.hand.fenced) == ({}, [], ["base-0"])
 
 
-def test_a_window_whose_opening_was_never_answered_may_be_open() -> None:
+def test_what_was_not_answered_when_the_connection_broke_is_perhaps_open_until_it_is() -> None:
     worker = Conversation()
     worker.claim()
-    blob = msgspec.msgpack.encode({"batch": "base.0", "results": [], "open": [("base-1", "t", 1)], "finish": False})
-    worker.wire.command(pack_command(("FCALL", "advance_0123456789", 1, "key", blob)))
-    assert worker.hand.opened == {}
+    worker.advance(OPENED % 1 + b":1\r\n", "base-0")
+    results = [("base-0", "trigger", "S", 1, "", "", 0, False, True)]
+    asked = {"batch": "base.0", "results": results, "open": [("base-1", "trigger", 1)], "finish": False}
+    worker.wire.command(pack_command(("FCALL", "advance_0123456789", 1, "key", msgspec.msgpack.encode(asked))))
     worker.wire.over()
-    assert worker.hand.opened == {"base-1": "base.0"}
+    assert (worker.hand.opened, sorted(worker.hand.perhaps)) == ({}, ["base-0", "base-1"])
+    worker.advance(OPENED % 1 + b":1\r\n", "base-1", results=("base-0",))
+    assert (worker.hand.opened, worker.hand.perhaps) == ({"base-1": "base.0"}, {})
 
 
 def test_the_claim_of_somebody_elses_batch_is_a_take_over_and_that_of_a_later_epoch_is_none() -> None:
@@ -191,6 +194,7 @@ class Logs:
             "time": DIED,
             "name": "worker-1",
             "open": ["base-0"],
+            "perhaps": [],
             "held": ["base-1"],
             "step": Step.OPEN,
             "moment": Moment.AFTER,
@@ -245,6 +249,15 @@ def test_logs_in_order_meet_every_bar(logs: Logs) -> None:
 
 
 def test_what_was_open_and_is_not_ambiguous_is_not_counted(logs: Logs) -> None:
+    assert logs.figures().ambiguous_per_kill == [0]
+
+
+def test_what_was_perhaps_open_is_counted_unless_somebody_else_caused_it(logs: Logs) -> None:
+    logs.kill["open"], logs.kill["perhaps"] = [], ["base-0"]
+    assert logs.figures().ambiguous_per_kill == [0]
+    logs.deliveries["ana"].ambiguous_attempts = 1
+    assert logs.figures().ambiguous_per_kill == [1]
+    logs.journal.append({"name": "worker-2", "fenced": ["base-0"], "unsure": []})
     assert logs.figures().ambiguous_per_kill == [0]
 
 
