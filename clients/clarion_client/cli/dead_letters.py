@@ -120,19 +120,14 @@ async def redrive(
     """
     which = _which(delivery, state, reason, provider, since, until)
     if check or _asks(session, which, yes=yes):
-        would = await session.clarion.redrive_dead_letters(campaign, validate_only=True, **which)
-        unsure = await _ambiguous(session, campaign, which) if would.redriven else 0
-        if unsure:
-            session.out.note(f"AMBIGUOUS among them: {unsure:,}; {_TWICE}")
+        would = await _would_redrive(session, campaign, which, say=check)
         if check:
-            document = {"checked": True, "redriven": would.redriven, "ambiguous": unsure, "skipped": would.skipped}
-            session.out.say(f"would be sent again: {would.redriven:,}{_left_alone(would)}", document)
             return _exit(session, would, which)
         question = f"send {would.redriven:,} dead letters of {short_name(campaign)} again{_left_alone(would)}?"
         if would.redriven > 1 and not await says_yes(session, question):
             session.out.note("nothing is sent again")
             return Exit.OK
-    elif Delivery.STATE_AMBIGUOUS in which["states"] or not which["states"]:
+    elif _may_be_ambiguous(which):
         session.out.note(_TWICE)
     with _counted(session, "sent again") as count:
         done = await session.clarion.redrive_dead_letters(
@@ -185,12 +180,24 @@ def _asks(session: Session, which: DeadLetterFilter, *, yes: bool) -> bool:
     return not yes and not which["deliveries"] and can_ask(session)
 
 
-async def _ambiguous(session: Session, campaign: str, which: DeadLetterFilter) -> int:
-    """How many of those that would be sent again are AMBIGUOUS."""
-    if which["states"] and Delivery.STATE_AMBIGUOUS not in which["states"]:
-        return 0
-    only = which | DeadLetterFilter(states=[Delivery.STATE_AMBIGUOUS])
-    return (await session.clarion.redrive_dead_letters(campaign, validate_only=True, **only)).redriven
+async def _would_redrive(session: Session, campaign: str, which: DeadLetterFilter, *, say: bool) -> Redriven:
+    """What a redrive would do, with a word about those that are AMBIGUOUS; `say` it as the command's result."""
+    redrive = session.clarion.redrive_dead_letters
+    would = await redrive(campaign, validate_only=True, **which)
+    unsure = 0
+    if would.redriven and _may_be_ambiguous(which):
+        only = which | DeadLetterFilter(states=[Delivery.STATE_AMBIGUOUS])
+        unsure = (await redrive(campaign, validate_only=True, **only)).redriven
+    if unsure:
+        session.out.note(f"AMBIGUOUS among them: {unsure:,}; {_TWICE}")
+    if say:
+        document = {"checked": True, "redriven": would.redriven, "ambiguous": unsure, "skipped": would.skipped}
+        session.out.say(f"would be sent again: {would.redriven:,}{_left_alone(would)}", document)
+    return would
+
+
+def _may_be_ambiguous(which: DeadLetterFilter) -> bool:
+    return not which["states"] or Delivery.STATE_AMBIGUOUS in which["states"]
 
 
 def _left_alone(done: Redriven) -> str:

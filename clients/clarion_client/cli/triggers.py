@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.text import Text
@@ -68,25 +68,28 @@ async def trigger(
         return await trigger_file(session, campaign, file, run_id=run_id, check=check, watch=watch)
     if not to:
         raise typer.BadParameter("say who: --to EMAIL, or --file JSONL", param_hint="--to")
-    if expire_in and (expire_at or request_id):  # repeated, the call would have another expiry, and be refused
-        raise typer.BadParameter(
-            "counts from now: give --expire-at alone, or with --request-id", param_hint="--expire-in"
-        )
     answer = await session.clarion.create_trigger(
         campaign,
         [{"user_id": user_id or to, "addresses": {"email": to}, "locale": locale}],
         parse_context(context),
-        expire_time=datetime.now(UTC) + expire_in if expire_in else expire_at,
+        expire_time=_expire_time(expire_in, expire_at, request_id),
         ordering_key=ordering_key,
         request_id=request_id,
         validate_only=check,
     )
     if not watch:
-        _show(session, answer, check=check)
-        return Exit.REFUSED if answer.trigger.refusals else Exit.OK
+        return _show(session, answer, check=check)
     if answer.replayed:
         session.out.note("an earlier call with this request id triggered it")
     return await follow(session, answer.trigger.name)
+
+
+def _expire_time(expire_in: timedelta | None, expire_at: datetime | None, request_id: str) -> datetime | None:
+    if expire_in and (expire_at or request_id):  # repeated, the call would have another expiry, and be refused
+        raise typer.BadParameter(
+            "counts from now: give --expire-at alone, or with --request-id", param_hint="--expire-in"
+        )
+    return datetime.now(UTC) + expire_in if expire_in else expire_at
 
 
 def _refuse_contradictions(*, one: bool, file: bool, check: bool, again: bool, run_id: str, watch: bool) -> None:
@@ -102,19 +105,20 @@ def _refuse_contradictions(*, one: bool, file: bool, check: bool, again: bool, r
         raise typer.BadParameter("triggers nothing: --again, --run-id and --watch mean nothing", param_hint="--check")
 
 
-def _show(session: Session, answer: CreateTriggerResponse, *, check: bool) -> None:
-    if not session.out.as_json:
-        stored = answer.trigger
-        session.out.show(views.checked(stored) if check else views.trigger(stored, replayed=answer.replayed))
-        return
-    trigger = as_dict(answer.trigger)
-    if check:  # what is not stored has no name, no state and no deliveries
-        counts = {key: trigger["counts"][key] for key in ("accepted", "refused")}
-        told = ("campaign", "campaign_revision", "expire_time", "ordering_key", "refusals")
-        kept = {key: trigger[key] for key in told if key in trigger}
-        session.out.document({"checked": True, **kept, "counts": counts})
+def _show(session: Session, answer: CreateTriggerResponse, *, check: bool) -> Exit:
+    stored = answer.trigger
+    if session.out.as_json:
+        session.out.document(_checked(as_dict(stored)) if check else as_dict(stored) | {"replayed": answer.replayed})
     else:
-        session.out.document(trigger | {"replayed": answer.replayed})
+        session.out.show(views.checked(stored) if check else views.trigger(stored, replayed=answer.replayed))
+    return Exit.REFUSED if stored.refusals else Exit.OK
+
+
+def _checked(trigger: dict[str, Any]) -> dict[str, Any]:
+    """What is not stored has no name, no state and no deliveries."""
+    told = ("campaign", "campaign_revision", "expire_time", "ordering_key", "refusals")
+    kept = {key: trigger[key] for key in told if key in trigger}
+    return {"checked": True, **kept, "counts": {key: trigger["counts"][key] for key in ("accepted", "refused")}}
 
 
 async def watch(session: Session, trigger: TriggerArgument) -> Exit:
