@@ -11,14 +11,12 @@ class Step(StrEnum):
     """What a process is about. All but HAND_OVER are commands to the store."""
 
     ACCEPT = "accept"  # the server makes triggers true
-    TAKE_JOB = "take job"  # arq's lock on a job
     CLAIM = "claim"
     RENDER = "render"  # from the claim's answer to the first window
     OPEN = "open"  # a batch's first window
     HAND_OVER = "hand over"
     RECORD = "record"  # outcomes, and the next window
     FINISH = "finish"  # the last outcomes; the batch is closed
-    END_JOB = "end job"  # arq lets go of a job
     RETRY = "retry"  # the claim of a batch of deliveries that are due again
     TAKE_OVER = "take over"  # the claim of a batch whose worker is dead
     HAND_BACK = "hand back"  # a draining worker returns what it did not open
@@ -47,11 +45,9 @@ STAGES: Mapping[str, Moment] = {
 
 _AROUND = (Moment.BEFORE, Moment.BETWEEN, Moment.AFTER)
 _COMMANDS = (
-    Step.TAKE_JOB,
     Step.OPEN,
     Step.RECORD,
     Step.FINISH,
-    Step.END_JOB,
     Step.RETRY,
     Step.HAND_BACK,
     Step.RENEW,

@@ -8,19 +8,15 @@ whether it did.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import hiredis
 import msgspec
 
-from clarion_core.store.keys import PAGE
 from faults.points import Step
 from faults.resp import words
-
-_IN_PROGRESS = b"arq:in-progress:"
-_ARQ = {b"PSETEX": Step.TAKE_JOB, b"DEL": Step.END_JOB}  # what it does to its lock on a job, in a transaction
 
 
 @dataclass(slots=True)
@@ -28,7 +24,7 @@ class Passing:
     """A command on its way, and its answer behind it. `step` is None where it is no step of a delivery."""
 
     step: Step | None
-    request: Mapping[str, Any] = field(default_factory=dict)  # of a function; `job` of arq's
+    request: Mapping[str, Any] = field(default_factory=dict)  # of a function
     function: str = ""
 
 
@@ -36,7 +32,6 @@ class Passing:
 class Hand:
     """What a worker has in hand."""
 
-    jobs: set[str] = field(default_factory=set)  # batches whose job arq took, and that are not claimed
     claimed: dict[str, set[str]] = field(default_factory=dict)  # batch → deliveries not opened yet
     opened: dict[str, str] = field(default_factory=dict)  # delivery in an open window → its batch
     perhaps: dict[str, str] = field(default_factory=dict)  # the same, where the connection broke before it was answered
@@ -48,7 +43,7 @@ class Hand:
     def held(self) -> list[str]:
         """The deliveries that wait for it and were not opened."""
         waiting = [delivery for left in self.claimed.values() for delivery in left]
-        return sorted({*waiting, *(delivery for batch in self.jobs for delivery in _page(batch))})
+        return sorted(waiting)
 
 
 class Claims:
@@ -68,7 +63,6 @@ class Wire:
     def __init__(self, hand: Hand, claims: Claims) -> None:
         self._hand, self._claims = hand, claims
         self._unanswered: deque[Passing] = deque()
-        self._transaction: Passing | None = None
 
     def command(self, raw: bytes) -> Passing:
         """A command that was written."""
@@ -100,13 +94,6 @@ class Wire:
         name = command[0].upper()
         if name == b"FCALL":
             return self._function(command[1].decode().rpartition("_")[0], command[4])
-        if name == b"MULTI":
-            self._transaction = Passing(None)
-        elif name == b"EXEC" and self._transaction:
-            ended, self._transaction = self._transaction, None
-            return ended
-        elif self._transaction and name in _ARQ and command[1].startswith(_IN_PROGRESS):
-            self._transaction = Passing(_ARQ[name], {"job": _batch_of(command[1])})
         return Passing(None)
 
     def _function(self, function: str, blob: bytes) -> Passing:
@@ -139,19 +126,13 @@ def _of_advance(request: Mapping[str, Any], hand: Hand) -> Step:
 
 
 def _take_note(hand: Hand, claims: Claims, passing: Passing, raw: bytes) -> None:
-    if passing.step is Step.TAKE_JOB:
-        if raw != b"*-1\r\n":  # another worker was faster
-            hand.jobs.add(passing.request["job"])
-    elif passing.step is Step.END_JOB:
-        hand.jobs.discard(passing.request["job"])
-    elif passing.function == "claim":
+    if passing.function == "claim":
         _claimed(hand, claims, passing.request, _value(raw))
     elif passing.function == "advance":
         _advanced(hand, passing.request, _value(raw))
 
 
 def _claimed(hand: Hand, claims: Claims, request: Mapping[str, Any], answer: list[Any]) -> None:
-    hand.jobs.discard(request["batch"])
     if answer[0] == b"CLAIMED":
         hand.claimed[request["batch"]] = {row[0].decode() for row in answer[5]}
         claims.epochs[request["batch"]] = request["epoch"]
@@ -188,15 +169,3 @@ def _value(raw: bytes) -> list[Any]:
     reader.feed(raw)
     answer: list[Any] = reader.gets()
     return answer
-
-
-def _batch_of(key: bytes) -> str:
-    """The batch in arq's key of a job: `arq:in-progress:{shard}:batch:epoch`."""
-    return key.decode().partition("}:")[2].rpartition(":")[0]
-
-
-def _page(batch: str) -> Iterator[str]:
-    """The deliveries that an accepted batch may carry; those of a retry batch are not known from its id."""
-    base, _, number = batch.rpartition(".")
-    if number.isdigit():
-        yield from (f"{base}-{int(number) * PAGE + index}" for index in range(PAGE))

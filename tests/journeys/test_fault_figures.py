@@ -132,21 +132,6 @@ def test_a_draining_worker_that_leaves_some_unopened_hands_back() -> None:
     assert worker.advance(b"*1\r\n$6\r\nCLOSED\r\n", results=everything, finish=True) is Step.FINISH
 
 
-def test_arqs_lock_on_a_job_is_in_hand_from_exec_to_the_claim() -> None:
-    worker = Conversation()
-    for command, answer in (
-        (("MULTI",), b"+OK\r\n"),
-        (("PSETEX", "arq:in-progress:{0}:base.7:3", 5000, b"1"), b"+QUEUED\r\n"),
-    ):
-        assert worker.wire.command(pack_command(command)).step is None
-        worker.wire.answer(answer)
-    assert worker.wire.command(pack_command(("EXEC",))).step is Step.TAKE_JOB
-    worker.wire.answer(b"*1\r\n+OK\r\n")
-    assert worker.hand.held[0] == "base-700"
-    worker.call("claim", b"*1\r\n$5\r\nSTALE\r\n", batch="base.7", epoch=3)
-    assert worker.hand.held == []
-
-
 # The plan
 
 
