@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 import pytest
 
-from clarion.v1.campaign_pb2 import Campaign, ContextField, Throttle
+from clarion.v1.campaign_pb2 import Campaign, ContextField, ThrottlePolicy
 from clarion.v1.campaign_service_pb2 import (
     ActivateCampaignResponse,
     CreateCampaignRequest,
@@ -87,7 +87,7 @@ retry_policy:
     (directory / "campaign.yaml").write_text(YAML.replace("category: marketing\n", limits))
     campaign = campaign_files.read(directory / "campaign.yaml").campaign
     assert (campaign.category, campaign.time_to_live_s) == (Campaign.CATEGORY_URGENT, 900)
-    assert campaign.throttle == Throttle(rate_per_s=number, burst=3)
+    assert campaign.throttle == ThrottlePolicy(rate_per_s=number, burst=3)
     assert campaign.retry_policy.max_age_s == 600
 
 

@@ -43,7 +43,7 @@ async def test_pace_and_age_read_as_they_were_written(clarion: Clarion) -> None:
     read.ClearField("counts")
     assert read == made
     assert (read.category, read.time_to_live_s) == (Proto.CATEGORY_URGENT, 900)
-    assert read.throttle == campaign_pb2.Throttle(rate_per_s=0.5, burst=3)
+    assert read.throttle == campaign_pb2.ThrottlePolicy(rate_per_s=0.5, burst=3)
     assert read.retry_policy.max_age_s == 600
 
 
