@@ -196,6 +196,9 @@ class Campaigns:
         if definition.retry_policy.max_age_s < least_s:
             description = f"must be at least {least_s} for {definition.category.name}, or 0 for the default"
             problems.append(FieldProblem(path=f"{path}.retry_policy.max_age_s", description=description))
+        if definition.throttle.burst and not definition.throttle.rate_per_s:
+            description = "is required where there is a burst: how many go after it"
+            problems.append(FieldProblem(path=f"{path}.throttle.rate_per_s", description=description))
         if problems:
             raise InvalidRequest.of(problems)
         found = await self._renderer.check(definition, f"{path}.contents[0]")

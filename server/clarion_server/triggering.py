@@ -173,7 +173,8 @@ class Triggers:
         before = await act(trigger_id)
         if before not in (TriggerState.RUNNING, TriggerState.PAUSED):
             state = before or trigger.state
-            raise TriggerStateError(trigger.name, action=action, state=state.name, allowed=["RUNNING", "PAUSED"])
+            shown = TriggerState.CANCELLED if state is TriggerState.CANCELLING else state
+            raise TriggerStateError(trigger.name, action=action, state=shown.name, allowed=["RUNNING", "PAUSED"])
         return (await self.get(workspace, campaign_id, trigger_id)).trigger
 
 

@@ -48,7 +48,7 @@ async def test_pace_and_age_read_as_they_were_written(clarion: Clarion) -> None:
 
 
 async def test_what_is_not_said_is_without_a_bound_and_with_the_default_age(clarion: Clarion) -> None:
-    made = (await create(clarion, throttle={"burst": 3})).campaign
+    made = (await create(clarion)).campaign
     assert (made.HasField("throttle"), made.time_to_live_s) == (False, 0)
     assert made.retry_policy.max_age_s == 302_400
 
@@ -70,6 +70,7 @@ async def test_a_live_campaign_may_be_slowed_down_and_let_go_again(clarion: Clar
     [
         ({"throttle": {"rate_per_s": math.nan}}, "throttle.rate_per_s"),
         ({"throttle": {"rate_per_s": math.inf}}, "throttle.rate_per_s"),
+        ({"throttle": {"burst": 3}}, "throttle.rate_per_s"),
         ({"throttle": {"rate_per_s": -0.5}}, "throttle.rate_per_s"),
         ({"throttle": {"rate_per_s": 1_000_001}}, "throttle.rate_per_s"),
         ({"throttle": {"rate_per_s": 1, "burst": -1}}, "throttle.burst"),

@@ -100,7 +100,7 @@ async def test_a_trigger_that_is_being_called_off_is_neither_paused_nor_resumed(
         await clarion.triggers.CancelTrigger(pb.CancelTriggerRequest(name=trigger.name))
         error = await refused(ask(clarion, action, trigger.name))
         assert error.says == (StatusCode.FAILED_PRECONDITION, "TRIGGER_STATE")
-        assert error.metadata["state"] == "CANCELLING"
+        assert error.metadata["state"] == "CANCELLED"
         sink.released.set()
         assert (await clarion.finished(trigger.name)).state == Proto.STATE_CANCELLED
 
