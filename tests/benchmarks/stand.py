@@ -46,9 +46,10 @@ class Stand:
     pids: dict[str, int]
     environment: dict[str, str]
 
-    def worker(self, name: str = "worker") -> Child:
+    def worker(self, name: str = "worker", **settings: str) -> Child:
         """One more worker, which works while inside."""
-        return Child(name, [script("clarion-worker")], self.place, '"working"', self.environment)
+        told = {f"CLARION_{key.upper()}": value for key, value in settings.items()}
+        return Child(name, [script("clarion-worker")], self.place, '"working"', self.environment | told)
 
 
 @contextmanager

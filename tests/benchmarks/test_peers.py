@@ -49,7 +49,7 @@ async def test_the_obvious_builds_mail_for_every_order_says_what_ours_says(
 
 
 async def said_of_the_first_order() -> Said:
-    [message] = await messages_of(1)
+    [message] = messages_of(1)
     built = MimeBuilder("example.com").build(message)
     assert isinstance(built, BuiltEmail)
     return Said.of(built.content)

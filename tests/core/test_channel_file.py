@@ -61,7 +61,9 @@ def test_the_example_says_what_it_says() -> None:
 
 
 def test_the_readmes_file_fits(file: Path) -> None:
-    [text] = re.findall(r"^```yaml\n(.*?)^```$", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    [text] = re.findall(
+        r"^```yaml\n(email:.*?)^```$", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
     file.write_text(text)
     email = read(file, {"RELAY_PASSWORD": SECRET}).email
     assert [provider.name for provider in email.providers] == ["primary", "backup"]

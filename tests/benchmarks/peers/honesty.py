@@ -113,7 +113,7 @@ def keeping_sink(log: Path) -> Iterator[Mails]:
 
 async def _our_mails(count: int) -> list[bytes]:
     builder = MimeBuilder("example.com")
-    built = [builder.build(message) for message in await messages_of(count)]
+    built = [builder.build(message) for message in messages_of(count)]
     return [mail.content for mail in built if isinstance(mail, BuiltEmail)]
 
 
