@@ -182,11 +182,10 @@ class LaneWorker(Worker):
     async def _next_due_s(self) -> float:
         if self.is_paused or self.job_counter >= self.max_jobs:
             return POLL_S
-        head = await self.pool.zrange(self.queue_name, 0, 0, withscores=True)
-        if not head:
-            return POLL_S
-        due_s: float = head[0][1] / 1000 - time.time()
-        return min(POLL_S, max(0.005, due_s))
+        known = {**self.job_tasks, **self._ended}  # what is started, and may not have moved yet, is not waited for
+        first = await self.pool.zrange(self.queue_name, 0, len(known), withscores=True)
+        due = [score for job_id, score in first if job_id.decode() not in known]
+        return min(POLL_S, max(0.005, due[0] / 1000 - time.time())) if due else POLL_S
 
     async def _take_tokens(self) -> None:
         while self.allow_pick_jobs:

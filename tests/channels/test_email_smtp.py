@@ -296,6 +296,7 @@ async def test_what_becomes_too_late_while_its_envelope_is_answered_gets_no_cont
         sink.script("data", "slow")
         [outcome] = await open_channel(sink.port).send([email(1, deadline_s=time.monotonic() + 0.1)])
         assert isinstance(outcome, TransientFailure)
+        assert outcome.reason is Reason.EXPIRED
         assert sink.messages == []
 
 

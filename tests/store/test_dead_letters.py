@@ -180,3 +180,22 @@ async def test_what_went_on_to_another_provider_has_spent_an_attempt(records: Re
     assert (await worker.advance(claim, [], again)).permits == (1,)
     await worker.finish(claim, results(again, SENT))
     assert (await records.deliveries(trigger))[0].attempts == 2
+
+
+async def test_a_page_with_something_to_send_again_stays(records: Records, dead: DeadLetterStore) -> None:
+    """Two triggers share a page, and the one that goes on elsewhere has a dead letter on it."""
+    await records.campaign()
+    first, second = records.item(60), records.item(60)
+    await records.accept(first, second)
+    worker = records.worker()
+    refs = await records.jobs()
+    shared, last = sorted(refs, key=lambda ref: ref.id)
+    claim = await records.claim(worker, shared)
+    await deliver(worker, claim, REFUSED)
+    ids = [each.id for each in claim.deliveries if each.trigger_id == second.trigger_id]
+    assert await dead.redrive(second.trigger_id, ids[:1], **LIKE) == 1
+    assert (await records.keys())[f"{{0}}:l:{shared.id}"] == (await records.keys())[f"{{0}}:p:{shared.id}"] == -1
+    for ref in await records.jobs():
+        await deliver(worker, await records.claim(worker, ref))
+    assert (await records.keys())[f"{{0}}:l:{shared.id}"] == 86_400
+    assert last.id in {name.removeprefix("{0}:l:") for name in await records.keys()}

@@ -9,7 +9,7 @@ from clarion_core.domain.delivery import DeliveryState, Reason
 from clarion_core.domain.trigger import TriggerState
 from clarion_core.store.batches import NotClaimed, Permit
 from clarion_core.store.keys import key
-from support.records import LANE, SENT, UNKNOWN, Records, deliver, results, retry_at, wanted
+from support.records import LANE, NOT_HANDED_OVER, SENT, UNKNOWN, Records, deliver, results, retry_at, wanted
 
 FAR_MS = 4_000_000_000_000
 PAST_MS = 1
@@ -153,3 +153,20 @@ async def test_an_expired_trigger_is_not_redriven_by_a_take_over(records: Record
     await records.sweep()
     assert await records.states(trigger) == "A"
     assert (await records.deliveries(trigger))[0].reason is UNKNOWN.reason
+
+
+async def test_what_is_handed_back_after_its_time_expires_too(records: Records) -> None:
+    """Its campaign is paused, so that nobody comes for it but the sweep."""
+    await records.campaign()
+    trigger = await records.trigger(2, expire_ms=FAR_MS)
+    worker = records.worker()
+    claim = await records.claim(worker)
+    await worker.advance(claim, [], wanted(claim, 0, 1))
+    await records.act(Action.PAUSE)
+    await over(records, trigger)
+    assert not await records.upkeep.expire(0)
+    await worker.finish(claim, results(wanted(claim, 0, 1), NOT_HANDED_OVER))
+    assert await records.states(trigger) == "QE"
+    await over(records, trigger)
+    assert not await records.upkeep.expire(0)
+    await ended(records, trigger, expired=2)

@@ -105,7 +105,7 @@ async def test_the_sweep_ends_a_resume_that_was_cut_off(records: Records) -> Non
     await records.triggers.pause(trigger)
     for ref in await records.jobs():
         await records.worker().claim(ref, lane=LANE)
-    await records.store.call("resume", 0, trigger=trigger, limit=100, retention_s=86_400)
+    await records.store.call("resume", 0, trigger=trigger, first=True, limit=100, retention_s=86_400)
     assert await records.upkeep.give_out_held(0) is False
     await work_off(records)
     assert Counter(await records.states(trigger)) == {"S": 300}
@@ -144,3 +144,19 @@ async def test_what_was_handed_over_when_the_trigger_was_paused_completes_it(rec
     await records.triggers.pause(trigger)
     await worker.finish(claim, results(wanted(claim), SENT))
     assert (await records.get(trigger)).trigger.state is TriggerState.COMPLETED
+
+
+async def test_a_pause_in_the_midst_of_a_resume_holds(records: Records) -> None:
+    await records.campaign()
+    trigger = await records.trigger(300)
+    await records.triggers.pause(trigger)
+    for ref in await records.jobs():
+        await records.worker().claim(ref, lane=LANE)
+    request = {"trigger": trigger, "limit": 100, "retention_s": 86_400}
+    assert await records.store.call("resume", 0, first=True, **request) == [b"P", 0]
+    await records.triggers.pause(trigger)
+    assert await records.store.call("resume", 0, first=False, **request) == [b"P", 1]
+    assert (await records.get(trigger)).trigger.state is TriggerState.PAUSED
+    await records.triggers.resume(trigger)
+    await work_off(records)
+    assert Counter(await records.states(trigger)) == {"S": 300}

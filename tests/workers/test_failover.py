@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
@@ -215,3 +216,39 @@ async def test_a_providers_limit_counts_for_the_messages_it_gets_and_no_others(
     assert len(second.messages) == 15
     assert Counter(await records.states(trigger)) == {"S": 15, "Q": 25}
     assert {each.attempts for each in (await records.deliveries(trigger)) if each.state.value == "Q"} <= {0, 1}
+
+
+async def test_a_drain_that_cuts_the_report_off_loses_no_outcome(
+    records: Records, sinks: list[SmtpSink], over: APost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was handed over was handed over, whatever the store is asked after it."""
+    first, _ = sinks
+    await email_campaign(records)
+    trigger = await records.trigger(9)
+    post = over(sinks, window=18)
+    asked = asyncio.Event()
+
+    async def hang(*_: object) -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(post.router, "report", hang)
+    job = post.start((await records.jobs())[0])
+    await asked.wait()
+    job.cancel()
+    await asyncio.wait([job])
+    assert await records.states(trigger) == "S" * 9
+    assert set(taken(first).values()) == {1}
+
+
+async def test_what_had_to_wait_for_permits_on_its_way_to_another_provider_goes_on_there(
+    records: Records, sinks: list[SmtpSink], over: APost
+) -> None:
+    await email_campaign(records, throttle=Throttle(rate_per_s=5.0, burst=1))
+    trigger = await records.trigger(1, rows=[wide()])
+    async with SmtpSink(Features(smtputf8=False)) as old:
+        post = over([old, sinks[0]])
+        while (await records.states(trigger)) not in "SF":
+            await run_once(records, post)
+    [record] = await records.deliveries(trigger)
+    assert (record.state.value, record.provider, record.attempts) == ("S", "two", 2)

@@ -41,7 +41,11 @@ class Deliverer:
         if route is None:
             return
         asked_at = time.monotonic()
-        claim = await post.batches.claim(ref, post.router.way(route), lane=post.lane)
+        try:
+            claim = await post.batches.claim(ref, post.router.way(route), lane=post.lane)
+        except (ClarionError, asyncio.CancelledError):
+            await asyncio.shield(post.router.report(route, []))  # somebody else may probe
+            raise
         if isinstance(claim, NotClaimed):
             await post.router.report(route, [])
             log.debug("batch_not_claimed", batch=ref.id, epoch=ref.epoch, why=claim.value)

@@ -25,7 +25,7 @@ from clarion_core.settings import WorkerSettings
 from clarion_core.store.batches import Way
 from clarion_core.store.breakers import Breakers
 from clarion_core.store.store import Store
-from clarion_workers.channels import Channel, MessageT_contra
+from clarion_workers.channels import Channel, CutOff, MessageT_contra
 from clarion_workers.channels.email import EmailChannel, EmailMessage, configured
 
 KNOWN_S = 0.5  # what was asked holds for so long: other workers' failures are heard of that late at most
@@ -118,7 +118,10 @@ class Router(Generic[MessageT_contra]):
         Cancelled, it reports nothing: that was not the provider's doing.
         """
         outcomes = await self._channels[route.provider.name].send(messages)
-        await self.report(route, outcomes)
+        try:
+            await self.report(route, outcomes)
+        except asyncio.CancelledError:
+            raise CutOff(outcomes) from None  # what became of the messages is known, and must not get lost
         return outcomes
 
     async def report(self, route: Route, outcomes: Sequence[Outcome]) -> None:

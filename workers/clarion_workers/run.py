@@ -20,6 +20,7 @@ from msgspec import structs
 from clarion_core import logs, tasks
 from clarion_core.domain.campaign import Definition, RetryPolicy
 from clarion_core.domain.delivery import DeliveryState, Reason
+from clarion_core.domain.error_class import ERROR_CLASSES, ErrorClass
 from clarion_core.domain.errors import StoreUnavailable
 from clarion_core.domain.outcome import Outcome, PermanentFailure, TransientFailure
 from clarion_core.domain.retry import Conclusion, clip, conclude
@@ -99,9 +100,18 @@ class Run:
             size = share if room is None else max(1, min(share, room))
             async with aclosing(self._composed(deliveries, size)) as windows:
                 async for window in windows:
-                    await self._hand_over(self._sorted_out(window), frozenset())
+                    await self._hand_over_grouped(self._sorted_out(window))
                     if not self._goes_on:
                         return
+
+    async def _hand_over_grouped(self, items: Sequence[Ready]) -> None:
+        """Messages that a provider gave up before go to another one first."""
+        groups: dict[frozenset[str], list[Ready]] = {}
+        for item in items:
+            groups.setdefault(_given_up_by(item.delivery), []).append(item)
+        for tried, group in groups.items():
+            others = len(self._post.router.configuration.providers) > len(tried)
+            await self._hand_over(group, tried if others else frozenset())
 
     async def _composed(
         self, deliveries: Sequence[StoredDelivery], size: int
@@ -162,7 +172,11 @@ class Run:
 
     async def _route(self, tried: frozenset[str]) -> Route | None:
         """The next provider; None, and the batch is handed back, where there is none."""
-        route, self._chosen = self._chosen or await self._post.router.choose(tried), None
+        chosen, self._chosen = self._chosen, None
+        if chosen and chosen.provider.name in tried:
+            await self._post.router.report(chosen, [])
+            chosen = None
+        route = chosen or await self._post.router.choose(tried)
         if isinstance(route, NoRoute):
             self._halt(round(1000 * route.wait_s))
             return None
@@ -187,16 +201,32 @@ class Run:
         outcomes = await self._send(allowed, route, opened.now_ms)
         ended = list(zip(allowed, outcomes, strict=False))
         moving = [pair for pair in ended if fails_over(pair[1]) and self._may_repeat(pair[0])]
-        other = await self._post.router.choose(tried) if moving else NoRoute()
-        if isinstance(other, Route):
-            self._chosen = other
-            ended = [pair for pair in ended if pair not in moving]
-        elif other.until_ms:
-            ended = [(item, postponed(outcome, other.wait_s)) for item, outcome in ended]
+        self._conclude_all([pair for pair in ended if pair not in moving])
+        if moving:
+            await self._go_over(moving, tried)
+
+    async def _go_over(self, moving: Sequence[tuple[Ready, Outcome]], tried: frozenset[str]) -> None:
+        """Give to the next provider what one could not take; where there is none now, its retry waits for one."""
+        if not self._goes_on:
+            self._conclude_all([(item, postponed(outcome, self._wait_ms / 1000)) for item, outcome in moving])
+            return
+        try:
+            other = await self._post.router.choose(tried)
+        except asyncio.CancelledError:
+            self._conclude_all(moving)
+            raise
+        if isinstance(other, NoRoute):
+            known = [
+                (item, postponed(outcome, other.wait_s) if other.until_ms else outcome) for item, outcome in moving
+            ]
+            self._conclude_all(known)
+            return
+        self._chosen = other
+        await self._move_on(moving)
+        await self._hand_over([item for item, _ in moving], tried)
+
+    def _conclude_all(self, ended: Sequence[tuple[Ready, Outcome]]) -> None:
         self._conclude([item for item, _ in ended], [outcome for _, outcome in ended])
-        if isinstance(other, Route):
-            await self._move_on(moving)
-            await self._hand_over([item for item, _ in moving], tried)
 
     def _may_repeat(self, item: Ready) -> bool:
         return self._attempt(item.delivery) < self._policy.max_attempts
@@ -330,6 +360,13 @@ class Run:
                 self._lease.lost = self._fenced = True
                 log.warning("batch_lost", batch=self._claim.ref.id, epoch=self._claim.ref.epoch)
             return advanced
+
+
+def _given_up_by(delivery: StoredDelivery) -> frozenset[str]:
+    """The provider that a delivery was to go on from, where it was handed back in between, or that can't carry it."""
+    record = delivery.record
+    went_on = record.state is DeliveryState.QUEUED and ERROR_CLASSES[record.reason] is ErrorClass.PROVIDER
+    return frozenset({record.provider} if went_on or record.reason is Reason.PROVIDER_UNSUPPORTED else ())
 
 
 def _is_suspect(delivery: StoredDelivery) -> bool:

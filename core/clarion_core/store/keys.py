@@ -68,6 +68,7 @@ LIMITS = {
     "WAITING_LOOK_MS": 10_000,  # a batch that waits in its queue is looked at this often
     "PARKED_LOOK_MS": 10_000,
     "THROTTLE_TTL_MS": 3_600_000,
+    "LINE_LOOK_MS": 15_000,  # who waits in a throttle's line looks this often whether the line is gone
     "LEASE_MAX_MS": 300_000,  # the longest lease a worker can be told
     "WORKER_TTL_MS": 30_000,
     "CLOCKS_DIFFER_MS": 2_000,  # a worker's clock may be behind the store's by this much and find new work at once

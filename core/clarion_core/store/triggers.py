@@ -153,6 +153,7 @@ class TriggerStore:
                 "resume",
                 self._shard(trigger_id) or 0,
                 trigger=trigger_id,
+                first=before is None,
                 limit=RESUME_AT_ONCE,
                 retention_s=self._retention_s,
             )

@@ -240,8 +240,7 @@ local function claim(_, args)
     wait, free = must_wait(limits_of(r.shard, b.c, r.limits), b, now_us())
   end
   if wait then
-    redis.call('HSET', key(r.shard, 'batch', b.id), 'bk', 1)
-    b.bk = 1
+    redis.call('HSET', key(r.shard, 'batch', b.id), 'bk', b.bk)
     give_up(r.shard, b, r.epoch, now + wait, now)
     return {'THROTTLED'}
   end
@@ -285,10 +284,13 @@ local function record(ch, b, result, fate_of)
     return false
   end
   local from = rec.state
-  rec.state, rec.reason, rec.detail = state, reason, detail
-  if state == 'Q' and reason == '' then
-    rec.attempts = rec.attempts - 1  -- opened, and certainly not handed over; with a reason another provider is tried
+  if state == 'Q' and reason == '' then  -- opened, and certainly not handed over; with a reason another provider is tried
+    rec.attempts = rec.attempts - 1
+    if rec.reason == 'HANDOVER_UNKNOWN' then  -- a suspect stays one
+      reason, detail = rec.reason, rec.detail
+    end
   end
+  rec.state, rec.reason, rec.detail = state, reason, detail
   if ambiguous then
     rec.ambiguous = rec.ambiguous + 1
   end

@@ -103,7 +103,7 @@ local function gate(_, args)
   return 1
 end
 
--- Give out at once what waits for its next attempt under a stopped campaign, so that it is called off now.
+-- Give out at once what waits for its next attempt, or for permits, under a stopped campaign: it is called off now.
 -- request: shard, campaign, cursor, count; answer: the next cursor, 0 at the end
 local function hurry(_, args)
   local r = cmsgpack.unpack(args[1])
@@ -111,10 +111,10 @@ local function hurry(_, args)
     return 0
   end
   local now = now_ms()
-  local found = redis.call('ZSCAN', key(r.shard, 'open'), r.cursor, 'MATCH', 'r:' .. r.campaign .. ':*', 'COUNT', r.count)
+  local found = redis.call('ZSCAN', key(r.shard, 'open'), r.cursor, 'COUNT', r.count)
   for i = 1, #found[2], 2 do
     local b = batch_of(r.shard, found[2][i])
-    if b and b.u == 0 and not b.k then
+    if b and b.c == r.campaign and b.u == 0 and not b.k then
       hand_out(r.shard, b, now, now)
     end
   end

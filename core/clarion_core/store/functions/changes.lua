@@ -178,6 +178,19 @@ local function pages_of(placement)
   return pages
 end
 
+local OPEN = {R = true, P = true, X = true}
+
+-- Whether any trigger on a page is not ended. Of a page without open deliveries that is so where a trigger goes on
+-- on its next pages.
+local function is_in_use(shard, page)
+  for _, field in ipairs(redis.call('HKEYS', key(shard, 'payload', page))) do
+    if OPEN[redis.call('HGET', key(shard, 'trigger', segment_of(field).trigger), 'st')] then
+      return true
+    end
+  end
+  return false
+end
+
 -- Every recipient is accounted for: the trigger ends, and its records get the lifetime they have from now on. A page
 -- may be shared by several triggers; the last one to end finds it empty of open deliveries.
 local function finish(ch, trigger, state, placement)
@@ -187,7 +200,7 @@ local function finish(ch, trigger, state, placement)
   redis.call('DEL', key(ch.shard, 'terms', trigger))
   redis.call('ZADD', key(ch.shard, 'ended'), ch.now + 1000 * ch.retention_s, ch.campaign .. ' ' .. trigger)
   for _, page in ipairs(pages_of(placement)) do
-    if tonumber(redis.call('HGET', key(ch.shard, 'ledger', page), 'o') or 0) == 0 then
+    if tonumber(redis.call('HGET', key(ch.shard, 'ledger', page), 'o') or 0) == 0 and not is_in_use(ch.shard, page) then
       for _, kind in ipairs(PAGED) do
         redis.call('EXPIRE', key(ch.shard, kind, page), ch.retention_s)
       end
@@ -220,8 +233,6 @@ local function index_dead(ch, trigger, dead, discarded)
 end
 
 local ACCOUNT = {'st', 'pg', 'acc', 'fly', 'S', 'F', 'P', 'E', 'C', 'A', 'x', 'dc'}
-local OPEN = {R = true, P = true, X = true}
-
 local function write_trigger(ch, trigger, event)
   local t = ch.triggers[trigger]
   local name = key(ch.shard, 'trigger', trigger)
@@ -259,6 +270,11 @@ local function flush(ch)
   end
   for page, by in pairs(ch.left) do
     redis.call('HINCRBY', key(ch.shard, 'ledger', page), 'o', -by)
+    if by < 0 then  -- a redrive
+      for _, kind in ipairs(PAGED) do
+        redis.call('PERSIST', key(ch.shard, kind, page))
+      end
+    end
   end
   pass_turns(ch)
   write_batches(ch)

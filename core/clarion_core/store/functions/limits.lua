@@ -37,7 +37,8 @@ local function room(limits, now)
   local free = math.huge
   for _, limit in ipairs(limits) do
     local stored = redis.call('HMGET', key(CONTROL, 'throttle', limit.name), 't', 'l')
-    limit.paid = math.max(tonumber(stored[1] or 0), now)
+    -- No further ahead than permits can be taken: the clock may have been set back.
+    limit.paid = math.min(math.max(tonumber(stored[1] or 0), now), now + (limit.burst + PAGE) * limit.interval)
     limit.line = math.max(tonumber(stored[2] or 0), now)
     free = math.min(free, math.floor(limit.burst - (limit.paid - now) / limit.interval + 0.000001))
   end
@@ -88,23 +89,28 @@ local function longest(limits)
 end
 
 -- For how long a batch must wait (milliseconds), or false; second, the free permits, -1 without limits. A batch gets its place in line once: work that
--- waits neither asks again before its turn, nor is overtaken by what came later. It is called two batches early, so that
--- the place of one that a dead worker holds is not left empty.
+-- waits is not overtaken by what came later. It is called two batches early, so that the place of one that a dead worker
+-- holds is not left empty, and looks now and then whether those before it are gone.
 local function must_wait(limits, b, now)
   if #limits == 0 then
     return false, -1
   end
-  local free, limit = room(limits, now), longest(limits)
+  local free, limit, turn = room(limits, now), longest(limits), tonumber(b.bk or nil)
+  local early = 2 * PAGE * limit.interval
   local idle = free > 0 and limit.paid <= now
-  if free > 0 and (b.bk or idle or limit.line <= now) then
+  if idle and limit.line > now then  -- those in line were called off, or the limit was raised
+    limit.line = now
+    keep(limit, 'l', now, now)
+  end
+  if free > 0 and (idle or (turn and turn - early or limit.line) <= now) then
     return false, free
   end
-  if b.bk then
-    return wait_for(limits, b.n, now), free
+  if not turn then
+    turn = limit.line
+    limit.line = turn + b.n * limit.interval
+    keep(limit, 'l', limit.line, now)
+    b.bk = string.format('%.0f', turn)
   end
-  local turn = limit.line
-  limit.line = turn + b.n * limit.interval
-  keep(limit, 'l', limit.line, now)
-  local early = 2 * PAGE * limit.interval
-  return math.max(wait_for(limits, b.n, now), math.ceil((turn - early - now) / 1000)), free
+  local wait = math.max(wait_for(limits, b.n, now), math.ceil((turn - early - now) / 1000))
+  return math.min(wait, LINE_LOOK_MS), free
 end

@@ -115,7 +115,11 @@ local function expire(_, args)
     if ended >= r.limit then
       return {1, ended}
     end
-    redis.call('ZREM', key(r.shard, 'expiring'), trigger)
+    if tonumber(redis.call('HGET', key(r.shard, 'trigger', trigger), 'fly') or 0) > 0 then
+      redis.call('ZADD', key(r.shard, 'expiring'), now + LOOK_MS, trigger)  -- what is handed over may come back
+    else
+      redis.call('ZREM', key(r.shard, 'expiring'), trigger)
+    end
   end
   return {0, ended}
 end
@@ -153,13 +157,16 @@ local function unhold(ch, trigger, limit)
 end
 
 -- Let a paused trigger go on. Called until it answers that nothing is left; the sweep ends what was cut off.
--- request: shard, trigger, limit, retention_s; answer: {state before, whether nothing is left} or {}
+-- request: shard, trigger, first (call), limit, retention_s; answer: {state before, whether nothing is left} or {}
 local function resume(_, args)
   local r = cmsgpack.unpack(args[1])
   local name = key(r.shard, 'trigger', r.trigger)
   local account = redis.call('HMGET', name, 'st', 'c')
   if not account[1] then
     return {}
+  end
+  if account[1] == 'P' and not r.first then
+    return {account[1], 1}  -- paused again meanwhile
   end
   if account[1] == 'P' then
     redis.call('HSET', name, 'st', 'R')

@@ -29,6 +29,7 @@ _QUIT = b"QUIT\r\n"
 _ONE_WRITE = 65_536
 # A dot unanswered for so long, in seconds, holds up no other message: the one behind it goes over another connection.
 _LATE_S = 1.0
+LATE = TransientFailure(reason=Reason.EXPIRED, detail="its time was over when its turn came")
 _BARE = re.compile(rb"\r\n|\r|\n")
 
 
@@ -212,6 +213,9 @@ class Session:
         elif self._refusal and not self._has_recipient:
             self._skip(_DOT)  # RFC 2920 §3.1: a lone dot, and what it is answered with means nothing
         else:  # a dot would send an empty message to somebody
+            if not self._refusal and not self._next.unwanted:
+                self._desk.conclude(self._next, LATE)
+                self._next = None
             self.wire.abort("the message was called off")
 
     def _skip(self, command: bytes) -> None:

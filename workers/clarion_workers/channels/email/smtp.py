@@ -20,11 +20,10 @@ from clarion_workers.channels.email.handshake import NotOpened, open_wire
 from clarion_workers.channels.email.message import BuiltEmail, EmailMessage
 from clarion_workers.channels.email.mime import MimeBuilder
 from clarion_workers.channels.email.replies import Offers
-from clarion_workers.channels.email.session import Item, Session, unsupported
+from clarion_workers.channels.email.session import LATE, Item, Session, unsupported
 
 _QUIT_S = 2.0  # what a polite end may take
 _SLOW_S = 60.0  # a server that let messages wait is taken for slow for so long
-_LATE = TransientFailure(reason=Reason.EXPIRED, detail="its time was over when its turn came")
 _GROW_AGAIN_S = 30.0  # a server that takes no more connections is not asked for one sooner
 
 
@@ -122,7 +121,7 @@ class EmailChannel:
             item = self._waiting.popleft()
             if item.unwanted:
                 continue
-            refused = _LATE if item.time_left_s <= 0 else self._build(item) or unsupported(item.built, offers)
+            refused = LATE if item.time_left_s <= 0 else self._build(item) or unsupported(item.built, offers)
             if refused is None:
                 return item
             self.conclude(item, refused)
