@@ -24,6 +24,7 @@ class Plan:
     settings: Mapping[str, object] = field(default_factory=dict)
     stands_still_s: Sequence[float] = (0.5, 2.0, 7.0)  # below a lease, about half of it, and above
     callers: int = 4
+    sizes: Sequence[int] = (100, 200, 300, 500, 1_000)  # recipients a call
     most_in_flight: int = 6_000  # a backlog of a few seconds
     measured: bool = True  # whether how often and how long has bars, too
 
@@ -51,12 +52,13 @@ class Plan:
             workers=3,
             a_round=4,
             faults=7,
-            accepted=1_500,
+            accepted=1_000,
             full_disks=0,
             lease_s=1.0,
-            settings={"sweep_s": 0.2},
-            stands_still_s=(0.5, 1.5),
+            settings={"sweep_s": 0.2, "smtp_timeout_s": 1},
+            stands_still_s=(0.5, 1.2),
             callers=2,
+            sizes=(100, 700),
             most_in_flight=500,
             measured=False,
         )
