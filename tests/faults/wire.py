@@ -19,6 +19,8 @@ from clarion_core.store.keys import PAGE
 from faults.points import Step
 from faults.resp import words
 
+# Places in what store/functions/batch.lua takes and answers: in a result of `advance`, in the answer to `claim`.
+_UNSURE, _ROWS = 7, 5
 _IN_PROGRESS = b"arq:in-progress:"
 _ARQ = {b"PSETEX": Step.TAKE_JOB, b"DEL": Step.END_JOB}  # what it does to its lock on a job, in a transaction
 
@@ -153,7 +155,7 @@ def _take_note(hand: Hand, claims: Claims, passing: Passing, raw: bytes) -> None
 def _claimed(hand: Hand, claims: Claims, request: Mapping[str, Any], answer: list[Any]) -> None:
     hand.jobs.discard(request["batch"])
     if answer[0] == b"CLAIMED":
-        hand.claimed[request["batch"]] = {row[0].decode() for row in answer[5]}
+        hand.claimed[request["batch"]] = {row[0].decode() for row in answer[_ROWS]}
         claims.epochs[request["batch"]] = request["epoch"]
 
 
@@ -168,11 +170,12 @@ def _advanced(hand: Hand, request: Mapping[str, Any], answer: list[Any]) -> None
                 del windows[delivery]
         return
     left = hand.claimed.setdefault(batch, set())
-    for delivery, *_, unsure, _ in request["results"]:
+    for result in request["results"]:
+        delivery = result[0]
         hand.opened.pop(delivery, None)
         hand.perhaps.pop(delivery, None)
         left.discard(delivery)
-        if unsure:
+        if result[_UNSURE]:
             hand.unsure.append(delivery)
     for (delivery, *_), allowed in zip(request["open"], answer[2] if step == b"OPENED" else (), strict=False):
         left.discard(delivery)
