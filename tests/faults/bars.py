@@ -94,7 +94,8 @@ def show(figures: Figures, found: Sequence[Row], console: Console) -> None:
 
 
 def write(figures: Figures, path: Path) -> None:
-    """Write the JSON."""
+    """Write the JSON; `takeover_s_max` is null where none was measured, or one never came."""
+    takeover = max(figures.takeovers_s, default=math.inf)
     said = {
         "faults": figures.faults.total(),
         "accepted": figures.accepted,
@@ -102,7 +103,7 @@ def write(figures: Figures, path: Path) -> None:
         "duplicated_unflagged": len(figures.report.doubled),
         "ambiguous": figures.report.ambiguous,
         "ambiguous_per_kill_max": max(figures.ambiguous_per_kill, default=0),
-        "takeover_s_max": round(max(figures.takeovers_s, default=0.0), 3),
+        "takeover_s_max": round(takeover, 3) if math.isfinite(takeover) else None,
         "seed": figures.seed,
     }
     path.write_text(json.dumps(said, indent=2) + "\n", "utf-8")

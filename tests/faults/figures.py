@@ -134,18 +134,23 @@ def _takeovers(evidence: Evidence) -> Iterator[float]:
     for kill in evidence.kills:
         if not kill.get("round"):
             continue
-        waited = [
-            min((at for at in arrivals[each] if at > kill["time"]), default=_never(evidence, each, kill["time"]))
+        waiting = [
+            each
             for each in kill["held"]
             if struck[each] == 1 and evidence.addresses.get(each, "").startswith((PLAIN, FRESH))
         ]
-        if waited:
-            yield max(waited) - kill["time"]
+        # What had arrived, or ended without a message, did not wait.
+        ends = [_after(evidence, each, arrivals[each], kill["time"]) for each in waiting]
+        if any(ends):
+            yield max(filter(None, ends)) - kill["time"]
 
 
-def _never(evidence: Evidence, delivery: str, died: float) -> float:
-    """When what did not arrive after a death was taken over: never, unless it ended without a message."""
-    return math.inf if evidence.deliveries[delivery].state == Delivery.STATE_SENT else died
+def _after(evidence: Evidence, delivery: str, arrivals: Sequence[float], died: float) -> float | None:
+    """When it arrived after the death; None where it was through, infinite where it should have arrived."""
+    later = [at for at in arrivals if at > died]
+    if later or arrivals:
+        return min(later, default=None)
+    return math.inf if evidence.deliveries[delivery].state == Delivery.STATE_SENT else None
 
 
 def _fresh(evidence: Evidence) -> Iterator[float]:

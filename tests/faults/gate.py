@@ -43,24 +43,16 @@ class Armory:
     rng: random.Random
     on_strike: Callable[[Member], None]
     armed: list[Point] = field(default_factory=list)
-    _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def arm(self, points: Sequence[Point]) -> None:
         """Add points."""
         self.armed += points
-
-    async def spent(self) -> None:
-        """Wait until no point is armed."""
-        while self.armed:
-            self._changed.clear()
-            await self._changed.wait()
 
     def take(self, member: Member, point: Point) -> bool:
         """Kill the process if this point is armed."""
         if member.struck or not member.process or point not in self.armed:
             return False
         self.armed.remove(point)
-        self._changed.set()
         if point.step is Step.RENDER:  # somewhere in it
             member.struck = point, time.monotonic()
             asyncio.get_running_loop().call_later(self.rng.uniform(0, RENDERING_S), self._end, member, point)

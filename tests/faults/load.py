@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from faults.plan import Plan
 from faults.stand import AT_LEAST_ONCE, AT_MOST_ONCE, Stand
@@ -30,15 +30,14 @@ MIXED: Mapping[str, int] = {
 }
 # In rounds that are measured nothing may be slow by itself.
 QUICK: Mapping[str, int] = {"rcpt-451-once": 150, "dot-451-once": 100, "rcpt-550": 50}
-SIZES = (100, 200, 300, 500, 1_000)
 LOOK_S = 0.1
 
 
 class Load:
     """Draws recipients and sizes; every address is used once."""
 
-    def __init__(self, rng: random.Random) -> None:
-        self._rng = rng
+    def __init__(self, rng: random.Random, sizes: Sequence[int]) -> None:
+        self._rng, self._sizes = rng, sizes
         self._numbers = itertools.count()
 
     def one(self, kind: str, purpose: str = "") -> str:
@@ -52,7 +51,7 @@ class Load:
 
     def size(self) -> int:
         """Recipients of a call."""
-        return self._rng.choice(SIZES)
+        return self._rng.choice(self._sizes)
 
     def campaign(self) -> str:
         """One of the two policies, each in a lane of its own."""

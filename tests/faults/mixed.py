@@ -78,7 +78,7 @@ class Chaos:
 async def run(stand: Stand, load: Load, plan: Plan, rng: random.Random) -> None:
     """Until there were enough faults and enough was accepted; then until all of it is accounted for."""
     chaos, enough = Chaos(stand, plan, rng), asyncio.Event()
-    full_at = [plan.faults - 10 * count for count in range(1, plan.full_disks + 1)]
+    full_at = [plan.faults * (8 - count) // 10 for count in range(plan.full_disks)]
     pouring = asyncio.create_task(pour(stand, load, plan, enough))
     try:
         while not pouring.done() and (full_at or stand.journal.count < plan.faults or accepted(stand) < plan.accepted):

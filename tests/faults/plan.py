@@ -24,6 +24,7 @@ class Plan:
     settings: Mapping[str, object] = field(default_factory=dict)
     stands_still_s: Sequence[float] = (0.5, 2.0, 7.0)  # below a lease, about half of it, and above
     callers: int = 4
+    sizes: Sequence[int] = (100, 200, 300, 500, 1_000)  # recipients a call
     most_in_flight: int = 6_000  # a backlog of a few seconds
     measured: bool = True  # whether how often and how long has bars, too
 
@@ -45,18 +46,18 @@ class Plan:
                 Point(Step.ACCEPT, Moment.BETWEEN),
                 Point(Step.OPEN, Moment.BETWEEN),
                 Point(Step.HAND_OVER, Moment.DOT),
-                Point(Step.HAND_BACK, Moment.BEFORE),
             ],
             take_overs=[Point(Step.TAKE_OVER, Moment.BETWEEN)],
             workers=3,
-            a_round=4,
-            faults=7,
-            accepted=1_500,
+            a_round=3,
+            faults=6,
+            accepted=1_000,
             full_disks=0,
             lease_s=1.0,
-            settings={"sweep_s": 0.2},
-            stands_still_s=(0.5, 1.5),
+            settings={"sweep_s": 0.2, "smtp_timeout_s": 1},
+            stands_still_s=(0.5, 1.2),
             callers=2,
+            sizes=(100, 700),
             most_in_flight=500,
             measured=False,
         )

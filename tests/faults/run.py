@@ -17,7 +17,7 @@ async def run(
 ) -> None:
     """Break it as planned, and write the raw logs. `program` is the store's server where it is not ours."""
     rng = random.Random(seed)
-    load = Load(rng)
+    load = Load(rng, plan.sizes)
     async with Stand(directory, rng, plan.worker_settings, program) as stand:
         stand.journal.note(seed=seed)
         await stand.start(plan.workers)

@@ -18,6 +18,9 @@ import msgspec
 from faults.points import Step
 from faults.resp import words
 
+# Places in what store/functions/batch.lua takes and answers: in a result of `advance`, in the answer to `claim`.
+_UNSURE, _ROWS = 7, 5
+
 
 @dataclass(slots=True)
 class Passing:
@@ -134,7 +137,7 @@ def _take_note(hand: Hand, claims: Claims, passing: Passing, raw: bytes) -> None
 
 def _claimed(hand: Hand, claims: Claims, request: Mapping[str, Any], answer: list[Any]) -> None:
     if answer[0] == b"CLAIMED":
-        hand.claimed[request["batch"]] = {row[0].decode() for row in answer[5]}
+        hand.claimed[request["batch"]] = {row[0].decode() for row in answer[_ROWS]}
         claims.epochs[request["batch"]] = request["epoch"]
 
 
@@ -149,11 +152,12 @@ def _advanced(hand: Hand, request: Mapping[str, Any], answer: list[Any]) -> None
                 del windows[delivery]
         return
     left = hand.claimed.setdefault(batch, set())
-    for delivery, *_, unsure, _ in request["results"]:
+    for result in request["results"]:
+        delivery = result[0]
         hand.opened.pop(delivery, None)
         hand.perhaps.pop(delivery, None)
         left.discard(delivery)
-        if unsure:
+        if result[_UNSURE]:
             hand.unsure.append(delivery)
     for (delivery, *_), allowed in zip(request["open"], answer[2] if step == b"OPENED" else (), strict=False):
         left.discard(delivery)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections import Counter
 from pathlib import Path
@@ -275,9 +276,28 @@ def test_a_late_take_over_is_found(logs: Logs) -> None:
     assert missed(logs.figures()) == {"take-over, at most"}
 
 
+def test_the_figures_are_written_for_scripts(logs: Logs, tmp_path: Path) -> None:
+    bars.write(logs.figures(), tmp_path / "faults.json")
+    assert json.loads((tmp_path / "faults.json").read_text()) == {
+        "faults": 1,
+        "accepted": 3,
+        "lost": 0,
+        "duplicated_unflagged": 0,
+        "ambiguous": 0,
+        "ambiguous_per_kill_max": 0,
+        "takeover_s_max": 6.5,
+        "seed": 7,
+    }
+
+
 def test_what_never_came_is_no_quick_take_over(logs: Logs) -> None:
     del logs.times["bo"]
     assert missed(logs.figures()) == {"lost", "take-over, at most"}
+
+
+def test_what_had_arrived_before_the_death_waited_for_nobody(logs: Logs) -> None:
+    logs.kill["held"] = ["base-1", "base-2"]  # the whole page of a batch that was handed back before
+    assert logs.figures().takeovers_s == [6.5]
 
 
 def test_the_time_of_what_the_next_death_struck_too_is_not_measured(logs: Logs) -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from faults import bars, planted
+from faults import bars
 from faults.figures import figures
 from faults.plan import Plan
+from faults.planted import planted
 from faults.run import run
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(120)]
@@ -27,5 +28,5 @@ async def test_whatever_breaks_nothing_is_lost_or_doubled_unsaid(tmp_path: Path)
     assert not [row for row in bars.rows(found, plan) if not row.met], found.report
     place = tmp_path / "planted"
     place.mkdir()
-    assert len(planted.loss(tmp_path, place).lost) == 1
-    assert len(planted.double(tmp_path, place).doubled) == 1
+    report = planted(tmp_path, place)
+    assert (len(report.lost), len(report.doubled)) == (1, 1)
