@@ -23,12 +23,12 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from clarion_core import logs
-from clarion_core.store.keys import DAY_MS, key
+from clarion_core.store.keys import key
 
 JOB = "deliver"
 POLL_S = 0.5  # the timer behind the wake tokens: a lost token costs this much
 OUTAGE_POLL_S = 0.5
-REST_S = 1.0
+REST_S = 1.0  # a job that left its place in the queue as it was is not started again before
 _NEVER_S = 365 * 86_400
 
 log = logs.get(__name__)
@@ -69,19 +69,11 @@ class LaneWorker(Worker):
         super().__init__(
             functions=[job_function(deliver)],
             queue_name=key(shard, "queue", lane),
-            redis_pool=ArqRedis(
-                connection_pool=redis.connection_pool, job_serializer=serialize, job_deserializer=deserialize
-            ),
+            redis_pool=ArqRedis(connection_pool=redis.connection_pool),
             handle_signals=False,
             max_jobs=jobs,
             poll_delay=POLL_S,
-            keep_result=0,
-            max_tries=1_000_000,
             queue_read_limit=max(8 * jobs, 100),
-            expires_extra_ms=30 * DAY_MS,
-            job_serializer=serialize,
-            job_deserializer=deserialize,
-            log_results=False,
         )
         self.lane = lane
         self._deliver = deliver

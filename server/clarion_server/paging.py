@@ -49,7 +49,7 @@ def read_token(token: str, shape: type[PositionT], *bound_to: object) -> Positio
         return None
     try:
         blob = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
-        digest, position = msgspec.msgpack.decode(blob, type=tuple[str, shape])  # type: ignore[valid-type]
+        digest, position = msgspec.msgpack.decode(blob, type=tuple[str, shape])  # type: ignore[valid-type]  # the shape is a value
     except (binascii.Error, ValueError, msgspec.MsgspecError):
         raise _invalid() from None
     if digest != _digest(bound_to):

@@ -139,7 +139,7 @@ async def test_a_token_wakes_a_worker_that_sleeps(
     async with lane(redis_server.url, runs):
         for count in range(1, 4):
             await records.trigger()
-            await runs.wait_for(lambda runs, count=count: len(runs.jobs) == count)  # type: ignore[misc]
+            await runs.wait_for(lambda runs, count=count: len(runs.jobs) == count)  # type: ignore[misc]  # the default binds the loop's value
     assert len(set(runs.jobs)) == 3
 
 
@@ -281,12 +281,12 @@ async def test_a_worker_outlives_a_restart_of_the_store(tmp_path_factory: pytest
             for restarts in range(1, 3):
                 runs.go_on.clear()
                 await records.trigger()
-                await runs.wait_for(lambda runs, count=2 * restarts - 1: len(runs.jobs) == count)  # type: ignore[misc]
+                await runs.wait_for(lambda runs, count=2 * restarts - 1: len(runs.jobs) == count)  # type: ignore[misc]  # the default binds the loop's value
                 server.kill()  # with a job in hand
                 runs.go_on.set()
                 server.start()
                 await records.trigger()
-                await runs.wait_for(lambda runs, count=2 * restarts: len(set(runs.jobs)) == count)  # type: ignore[misc]
+                await runs.wait_for(lambda runs, count=2 * restarts: len(set(runs.jobs)) == count)  # type: ignore[misc]  # the default binds the loop's value
         await store.close()
 
 

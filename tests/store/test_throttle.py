@@ -1,4 +1,4 @@
-"""Throttles: permits are taken in the step that opens a window, and what must wait stands in line in its queue."""
+"""Throttles: permits are taken in the step that opens a window, and what must wait books a slot in its queue."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def test_a_batch_without_permits_waits_in_its_queue_until_its_turn(records
     assert await worker.claim(first, lane=LANE) is NotClaimed.THROTTLED
     assert await worker.claim(second, lane=LANE) is NotClaimed.THROTTLED
     after = await due(records)
-    # Not before it is worth asking again, and not so late that a line which is gone would hold it up.
+    # Not before it is worth asking again, and not so late that those who are gone would hold it up.
     assert all(before[ref.id] + 5_000 < after[ref.id] for ref in (first, second))
     assert sorted([await records.states(trigger) for trigger in triggers]) == ["GGGGG", "QQQQQ", "QQQQQ"]
     await worker.finish(claim, results(wanted(claim), SENT))
@@ -56,7 +56,7 @@ async def due(records: Records) -> dict[str, float]:
     return {name.decode().split(":", 1)[1].rsplit(":", 1)[0]: score for name, score in rows}
 
 
-async def test_those_in_line_are_not_overtaken_by_those_who_come_later(records: Records) -> None:
+async def test_those_who_booked_are_not_overtaken_by_those_who_come_later(records: Records) -> None:
     """What waits keeps its place, also where permits come back before it is there to take them."""
     await records.campaign(throttle=Throttle(rate_per_s=1000, burst=5))
     for _ in range(3):
@@ -68,7 +68,7 @@ async def test_those_in_line_are_not_overtaken_by_those_who_come_later(records: 
     opened = await worker.advance(claim, [], wanted(claim))
     assert sum(permit is Permit.YES for permit in opened.permits) == 5
     far_us = 4_000_000_000_000_000
-    await records.store.command("HSET", THROTTLE, "l", far_us)  # a long line
+    await records.store.command("HSET", THROTTLE, "s", far_us)  # booked for long
     await records.store.command("HSET", THROTTLE, "t", await now_us(records) + 1_000)  # and a permit or more
     assert await worker.claim(refs[1], lane=LANE) is NotClaimed.THROTTLED
     await records.store.command("HSET", key(0, "batch", refs[2].id), "bk", 1)
@@ -145,13 +145,13 @@ async def test_a_window_that_is_opened_twice_takes_its_permits_once(records: Rec
     assert (await worker.advance(claim, [], wanted(claim, 2, 6))).permits == (Permit.YES,) * 3 + (Permit.LATER,) * 3
 
 
-async def test_a_line_that_is_gone_holds_nobody_up(records: Records) -> None:
+async def test_slots_of_those_who_are_gone_hold_nobody_up(records: Records) -> None:
     """Those before it were called off, or an operator raised the limit."""
     await records.campaign(throttle=Throttle(rate_per_s=1000, burst=5))
     await records.trigger(5)
     (ref,) = await records.jobs()
     far_us = 4_000_000_000_000_000
-    await records.store.command("HSET", THROTTLE, "l", far_us)
+    await records.store.command("HSET", THROTTLE, "s", far_us)
     await records.store.command("HSET", key(0, "batch", ref.id), "bk", far_us)
     assert isinstance(await records.worker().claim(ref, lane=LANE), Claim)
-    assert int(await records.store.command("HGET", THROTTLE, "l")) < far_us
+    assert int(await records.store.command("HGET", THROTTLE, "s")) < far_us

@@ -60,7 +60,7 @@ class Run:
     def __init__(self, post: Post, claim: Claim, lease: Lease, route: Route) -> None:
         self._post, self._claim, self._lease = post, claim, lease
         self._chosen: Route | None = route  # and not used yet
-        self._definition = Definition()
+        self._definition, self._policy = Definition(), RetryPolicy()
         self._open: dict[str, StoredDelivery] = {}  # in a window that may be open, and not handed over yet
         self._results: list[Result] = []  # outcomes not recorded yet
         self._spent: Counter[str] = Counter()  # attempts of this claim, of those that went on to another provider
@@ -73,6 +73,7 @@ class Run:
         """Deliver the batch. Cut off, or without what it needs of the store: record, hand the rest back, raise."""
         try:
             self._definition = await self._post.composer.definition(self._claim)
+            self._policy = self._definition.retry_policy.within(self._post.router.configuration.retry)
             await self._deliver()
             if not self._fenced:
                 await self._finish()
@@ -109,7 +110,9 @@ class Run:
         groups: dict[frozenset[str], list[Ready]] = {}
         for item in items:
             groups.setdefault(_given_up_by(item.delivery), []).append(item)
-        for tried, group in groups.items():
+        for tried, group in sorted(
+            groups.items(), key=lambda each: len(each[0])
+        ):  # who waits for another holds up none
             others = len(self._post.router.configuration.providers) > len(tried)
             await self._hand_over(group, tried if others else frozenset())
 
@@ -276,10 +279,6 @@ class Run:
         if not expires_ms:
             return item.message
         return structs.replace(item.message, deadline_s=time.monotonic() + (expires_ms - now_ms) / 1000)
-
-    @property
-    def _policy(self) -> RetryPolicy:
-        return self._definition.retry_policy.within(self._post.router.configuration.retry)
 
     def _conclude(self, items: Sequence[Ready], outcomes: Sequence[Outcome]) -> None:
         opened_ms, began = self._sent_at

@@ -29,7 +29,7 @@ KINDS = {
     "dead": "dl:",  # zset      triggers of a campaign with dead letters, by time        entries: as their trigger
     "discarded": "dd:",  # hash  dead letters discarded: time and reason                 as its payload
     "serial": "serial",  # string  counts batches made for what waited                   for good: one a shard
-    "throttle": "th:",  # hash  permits taken of a limit, and the line for them          an hour after the last
+    "throttle": "th:",  # hash  permits taken of a limit, and slots booked                an hour after the last
     "queue": "q:",  # zset      arq's queue of a lane, by due time                      entries: as their batch
     "wake": "w:",  # list       wake tokens of a lane, at most WAKE_MAX                 until taken
     "gate": "g:",  # hash       state and revision of a campaign, for this shard        as its campaign, then 60 days
@@ -68,7 +68,7 @@ LIMITS = {
     "WAITING_LOOK_MS": 10_000,  # a batch that waits in its queue is looked at this often
     "PARKED_LOOK_MS": 10_000,
     "THROTTLE_TTL_MS": 3_600_000,
-    "LINE_LOOK_MS": 15_000,  # who waits in a throttle's line looks this often whether the line is gone
+    "SLOT_LOOK_MS": 15_000,  # a batch that waits for its slot looks this often whether those before it are gone
     "LEASE_MAX_MS": 300_000,  # the longest lease a worker can be told
     "WORKER_TTL_MS": 30_000,
     "CLOCKS_DIFFER_MS": 2_000,  # a worker's clock may be behind the store's by this much and find new work at once

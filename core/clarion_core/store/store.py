@@ -24,6 +24,7 @@ _FILES = (
     "changes",
     "accept",
     "limits",
+    "members",
     "batch",
     "trigger",
     "dead",

@@ -91,8 +91,8 @@ end
 
 -- A batch record: c campaign, rev revision, l lane, n open deliveries, e epoch of the last claim, j epoch its job
 -- carries, u lease's end (0: nobody's), w the claim that holds it, pol ambiguity policy and attempts (L8, M8), m members
--- where it is not a page, crash claims lost before a window opened, solo the delivery that is worked on alone, k parked, bk has its
--- place in the line of a throttle.
+-- where it is not a page, crash claims lost before a window opened, solo the delivery that is worked on alone, k parked, bk the slot
+-- it booked with a throttle.
 local function batch_of(shard, id)
   local flat = redis.call('HGETALL', key(shard, 'batch', id))
   if #flat == 0 then

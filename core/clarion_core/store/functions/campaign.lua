@@ -113,8 +113,10 @@ local function hurry(_, args)
   local now = now_ms()
   local found = redis.call('ZSCAN', key(r.shard, 'open'), r.cursor, 'COUNT', r.count)
   for i = 1, #found[2], 2 do
-    local b = batch_of(r.shard, found[2][i])
-    if b and b.c == r.campaign and b.u == 0 and not b.k then
+    local id = found[2][i]
+    local ours = redis.call('HGET', key(r.shard, 'batch', id), 'c') == r.campaign
+    local b = ours and batch_of(r.shard, id)
+    if b and b.u == 0 and not b.k then
       hand_out(r.shard, b, now, now)
     end
   end

@@ -133,7 +133,7 @@ local function keep_terms(shard, trigger, like)
   redis.call('HSET', key(shard, 'terms', trigger), 'c', like.c, 'rev', like.rev, 'l', like.l, 'pol', like.pol)
 end
 
--- The trigger and number of an entry in an ordering key's line: `delivery trigger`.
+-- Give the first of a line a batch of its own, if it was behind another. entry: `delivery trigger`
 local function release(ch, entry)
   local ref, trigger = string.match(entry, '^(%S+) (%S+)$')
   local page, index = locate(ref)

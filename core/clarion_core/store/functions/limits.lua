@@ -1,6 +1,6 @@
 -- Throttles, shared by all workers: the generic cell rate algorithm (ITU-T I.371), so that no second sees more than the
--- rate and one burst. A limit's record holds t, when all permits taken so far are paid for (microseconds), and l, the end
--- of the line of batches that wait for permits.
+-- rate and one burst. A limit's record holds t, when all permits taken so far are paid for (microseconds), and s, where
+-- the slots end that were booked by batches that wait for permits.
 
 -- The limits that a hand-over of the campaign is under: the channel's and the provider's, which the worker knows; the
 -- campaign's own, kept with its gate; whatever an operator set instead of them. wanted {name, rate a second, burst},
@@ -36,10 +36,10 @@ end
 local function room(limits, now)
   local free = math.huge
   for _, limit in ipairs(limits) do
-    local stored = redis.call('HMGET', key(CONTROL, 'throttle', limit.name), 't', 'l')
+    local stored = redis.call('HMGET', key(CONTROL, 'throttle', limit.name), 't', 's')
     -- No further ahead than permits can be taken: the clock may have been set back.
     limit.paid = math.min(math.max(tonumber(stored[1] or 0), now), now + (limit.burst + PAGE) * limit.interval)
-    limit.line = math.max(tonumber(stored[2] or 0), now)
+    limit.booked = math.max(tonumber(stored[2] or 0), now)
     free = math.min(free, math.floor(limit.burst - (limit.paid - now) / limit.interval + 0.000001))
   end
   return math.max(free, 0)
@@ -57,7 +57,7 @@ end
 local function keep(limit, field, value, now)
   local name = key(CONTROL, 'throttle', limit.name)
   redis.call('HSET', name, field, string.format('%.0f', value))
-  redis.call('PEXPIRE', name, math.floor((math.max(limit.paid, limit.line) - now) / 1000) + THROTTLE_TTL_MS)
+  redis.call('PEXPIRE', name, math.floor((math.max(limit.paid, limit.booked) - now) / 1000) + THROTTLE_TTL_MS)
 end
 
 local function take_permits(limits, count, now)
@@ -77,40 +77,40 @@ local function wait_for(limits, count, now)
   return math.max(1, math.ceil(wait / 1000))
 end
 
--- The limit with the longest line; a batch that is not in it yet goes behind its end.
-local function longest(limits)
+-- The limit that is booked the furthest.
+local function most_booked(limits)
   local found
   for _, limit in ipairs(limits) do
-    if not found or limit.line > found.line then
+    if not found or limit.booked > found.booked then
       found = limit
     end
   end
   return found
 end
 
--- For how long a batch must wait (milliseconds), or false; second, the free permits, -1 without limits. A batch gets its place in line once: work that
--- waits is not overtaken by what came later. It is called two batches early, so that the place of one that a dead worker
--- holds is not left empty, and looks now and then whether those before it are gone.
+-- For how long a batch must wait (milliseconds), or false; second, the free permits, -1 without limits. It books a slot
+-- once, behind those that wait already, so that what came later does not overtake. It is called two batches early, so that
+-- the slot of one that a dead worker holds is not left empty, and looks now and then whether those before it are gone.
 local function must_wait(limits, b, now)
   if #limits == 0 then
     return false, -1
   end
-  local free, limit, turn = room(limits, now), longest(limits), tonumber(b.bk or nil)
+  local free, limit, slot = room(limits, now), most_booked(limits), tonumber(b.bk or nil)
   local early = 2 * PAGE * limit.interval
   local idle = free > 0 and limit.paid <= now
-  if idle and limit.line > now then  -- those in line were called off, or the limit was raised
-    limit.line = now
-    keep(limit, 'l', now, now)
+  if idle and limit.booked > now then  -- those who booked were called off, or the limit was raised
+    limit.booked = now
+    keep(limit, 's', now, now)
   end
-  if free > 0 and (idle or (turn and turn - early or limit.line) <= now) then
+  if free > 0 and (idle or (slot and slot - early or limit.booked) <= now) then
     return false, free
   end
-  if not turn then
-    turn = limit.line
-    limit.line = turn + b.n * limit.interval
-    keep(limit, 'l', limit.line, now)
-    b.bk = string.format('%.0f', turn)
+  if not slot then
+    slot = limit.booked
+    limit.booked = slot + b.n * limit.interval
+    keep(limit, 's', limit.booked, now)
+    b.bk = string.format('%.0f', slot)
   end
-  local wait = math.max(wait_for(limits, b.n, now), math.ceil((turn - early - now) / 1000))
-  return math.min(wait, LINE_LOOK_MS), free
+  local wait = math.max(wait_for(limits, b.n, now), math.ceil((slot - early - now) / 1000))
+  return math.min(wait, SLOT_LOOK_MS), free
 end
