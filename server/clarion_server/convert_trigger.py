@@ -8,6 +8,7 @@ from google.protobuf import timestamp_pb2
 
 from clarion.v1 import delivery_pb2, trigger_pb2, trigger_service_pb2
 from clarion_core.domain.delivery import DeliveryState, Reason
+from clarion_core.domain.error_class import ERROR_CLASSES, RETRYABLE, ErrorClass
 from clarion_core.domain.errors import FieldProblem, InvalidRequest
 from clarion_core.domain.recipient import Recipient
 from clarion_core.domain.trigger import Counts, Refusal, Trigger, TriggerEvent, TriggerState, trigger_name
@@ -26,6 +27,7 @@ STATES = {
 }
 DELIVERY_STATES = {state: Delivery.State.Value(f"STATE_{state.name}") for state in DeliveryState}
 REASONS = {reason: Delivery.Reason.Value(f"REASON_{reason.value or 'UNSPECIFIED'}") for reason in Reason}
+ERROR_CLASS_NUMBERS = {each: Delivery.ErrorClass.Value(f"ERROR_CLASS_{each.value}") for each in ErrorClass}
 _REASONS = {number: reason for reason, number in REASONS.items()}
 _DELIVERY_STATES = {number: state for state, number in DELIVERY_STATES.items()}
 _FIRST_S, _LAST_S = -62_135_596_800, 253_402_300_799  # what google.protobuf.Timestamp can be
@@ -101,7 +103,7 @@ def from_counts(counts: Counts, refused: int) -> trigger_pb2.DeliveryCounts:
 
 def from_delivery(trigger: Trigger, stored: StoredDelivery, message_id_domain: str) -> Delivery:
     """A delivery as the contract shows it."""
-    record = stored.record
+    record, error_class = stored.record, ERROR_CLASSES[stored.record.reason]
     return Delivery(
         name=f"{trigger.name}/deliveries/{stored.id}",
         user_id=stored.recipient.user_id,
@@ -119,6 +121,8 @@ def from_delivery(trigger: Trigger, stored: StoredDelivery, message_id_domain: s
         redrive_time=timestamp(record.since_ms),
         discard_time=timestamp(stored.discard_ms),
         discard_reason=stored.discard_reason,
+        error_class=ERROR_CLASS_NUMBERS[error_class] if error_class else Delivery.ERROR_CLASS_UNSPECIFIED,
+        retryable=record.reason in RETRYABLE,
     )
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import sys
-import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,6 @@ from clarion_core.domain.delivery import Reason
 from clarion_core.domain.outcome import Ambiguous, Outcome, PermanentFailure, Sent, TransientFailure
 from clarion_core.settings import WorkerSettings
 from clarion_workers.channels.email import EmailChannel, from_settings, session
-from clarion_workers.channels.email.replies import Offers, parse_offers
 from clarion_workers.channels.email.session import stuffed
 from support.smtp_sink import Features, SmtpSink, wait_for_process
 
@@ -284,22 +281,6 @@ async def test_an_address_beyond_ascii_is_refused_where_the_server_can_not(open_
         assert [m.rcpt_to for m in sink.messages] == [["a@xn--bcher-kva.example"]]
 
 
-@pytest.mark.parametrize(("left_s", "told"), [(3600.5, "BY=3600;R"), (59.0, ""), (math.inf, "")])
-async def test_a_server_that_takes_a_deadline_is_told_it(open_channel: Open, left_s: float, told: str) -> None:
-    async with SmtpSink(Features(deliver_by=True)) as sink:  # of a minute at least
-        assert all_sent(await open_channel(sink.port).send([email(1, deadline_s=time.monotonic() + left_s)]))
-        assert sink.messages[0].parameters == told
-
-
-async def test_what_becomes_too_late_while_its_envelope_is_answered_gets_no_content(open_channel: Open) -> None:
-    async with SmtpSink() as sink:
-        sink.script("data", "slow")
-        [outcome] = await open_channel(sink.port).send([email(1, deadline_s=time.monotonic() + 0.1)])
-        assert isinstance(outcome, TransientFailure)
-        assert outcome.reason is Reason.EXPIRED
-        assert sink.messages == []
-
-
 async def test_a_message_above_the_servers_size_is_not_even_begun(open_channel: Open) -> None:
     async with SmtpSink(Features(size=5_000)) as sink:
         large, small = await open_channel(sink.port).send([email(1, text="x" * 80 * 80), email(2)])
@@ -357,20 +338,6 @@ def test_no_content_holds_an_end_of_its_own(content: bytes) -> None:
     assert wire.count(b"\r\n") == wire.count(b"\n") == wire.count(b"\r")
     assert not [line for line in wire.split(b"\r\n") if line.startswith(b".") and not line.startswith(b"..")]
     assert not wire or wire.endswith(b"\r\n")
-
-
-def test_offers_are_read_from_ehlo() -> None:
-    text = b"mx.example.com hello\nPIPELINING\nsize 1000\n8BITMIME\nauth PLAIN login\nAUTH=XOAUTH2\nSTARTTLS\nSMTPUTF8"
-    assert parse_offers(text) == Offers(
-        pipelining=True,
-        eight_bit=True,
-        smtputf8=True,
-        starttls=True,
-        size=1000,
-        auth=frozenset({"PLAIN", "LOGIN", "XOAUTH2"}),
-    )
-    assert parse_offers(b"mx.example.com\nSIZE") == Offers(size=0)
-    assert parse_offers(b"PIPELINING") == Offers()
 
 
 def test_the_configuration_follows_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,6 +31,7 @@ from clarion.v1 import (
 )
 from clarion_core.domain.campaign import AmbiguityPolicy, CampaignState, Category, FieldType, RetryPolicy
 from clarion_core.domain.delivery import DeliveryState, Reason
+from clarion_core.domain.error_class import ErrorClass
 from clarion_core.domain.trigger import MAX_RECIPIENTS, Counts, TriggerState
 from clarion_core.domain.worker import BatchState, WorkerState
 from clarion_server import convert_campaign, convert_trigger, convert_worker
@@ -220,6 +221,12 @@ TABLES: dict[str, Table] = {
     ),
     "worker states": (convert_worker.WORKER_STATES, WorkerState, worker_pb2.Worker.State.DESCRIPTOR, UNUSED),
     "batch states": (convert_worker.BATCH_STATES, BatchState, worker_pb2.Batch.State.DESCRIPTOR, UNUSED),
+    "error classes": (
+        convert_trigger.ERROR_CLASS_NUMBERS,
+        ErrorClass,
+        delivery_pb2.Delivery.ErrorClass.DESCRIPTOR,
+        {"ERROR_CLASS_UNSPECIFIED"},
+    ),
     "reasons": (convert_trigger.REASONS, Reason, delivery_pb2.Delivery.Reason.DESCRIPTOR, set()),
 }
 

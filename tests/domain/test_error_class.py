@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from clarion_core.domain.delivery import Reason
-from clarion_core.domain.error_class import ERROR_CLASSES, ErrorClass, is_retryable
-from clarion_core.domain.outcome import Ambiguous, Outcome, PermanentFailure, Sent, TransientFailure
+from clarion_core.domain.error_class import ERROR_CLASSES, RETRYABLE, ErrorClass
 
 
 def test_every_reason_has_its_class() -> None:
@@ -21,16 +20,6 @@ def test_a_reason_that_names_whom_it_is_about_has_that_class(reason: Reason) -> 
     assert (ERROR_CLASSES[reason] is named[first]) if first in named else (first not in ErrorClass.__members__)
 
 
-@pytest.mark.parametrize(
-    ("outcome", "retryable"),
-    [
-        (Sent(), False),
-        (TransientFailure(reason=Reason.RECIPIENT_DEFERRED), True),
-        (PermanentFailure(reason=Reason.RECIPIENT_REFUSED), False),
-        (TransientFailure(reason=Reason.PROVIDER_UNREACHABLE), True),
-        (PermanentFailure(reason=Reason.PROVIDER_UNSUPPORTED), False),
-        (Ambiguous(), False),
-    ],
-)
-def test_whether_to_try_again_is_not_told_by_the_class(outcome: Outcome, retryable: bool) -> None:
-    assert is_retryable(outcome) is retryable
+def test_whether_to_try_again_is_not_told_by_the_class() -> None:
+    for error_class in (ErrorClass.RECIPIENT, ErrorClass.PROVIDER):
+        assert {reason in RETRYABLE for reason, each in ERROR_CLASSES.items() if each is error_class} == {True, False}

@@ -71,6 +71,7 @@ async def test_a_refusal_for_now_is_tried_again_and_one_for_good_is_not(clarion:
     later, never, once = await deliveries(clarion, trigger.name)
     assert (later.state, later.attempts) == (State.STATE_SENT, 2)
     assert (never.state, never.attempts, reason(never)) == (State.STATE_FAILED, 1, "RECIPIENT_REFUSED")
+    assert (never.error_class, never.retryable) == (delivery_pb2.Delivery.ERROR_CLASS_RECIPIENT, False)
     assert (once.state, once.attempts) == (State.STATE_SENT, 1)
     assert set(arrived(sink).values()) == {1}
 
@@ -83,6 +84,7 @@ async def test_the_last_attempt_is_decided_by_the_campaign(clarion: Clarion) -> 
         (delivery,) = await deliveries(clarion, (await clarion.finished(trigger.name)).name)
     assert (delivery.state, delivery.attempts) == (State.STATE_FAILED, 2)
     assert reason(delivery) == "PROVIDER_DEFERRED"
+    assert (delivery.error_class, delivery.retryable) == (delivery_pb2.Delivery.ERROR_CLASS_PROVIDER, True)
     assert sink.messages == []
 
 

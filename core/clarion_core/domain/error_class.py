@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from clarion_core.domain.delivery import Reason
-from clarion_core.domain.outcome import Outcome, TransientFailure
 
 
 class ErrorClass(StrEnum):
-    """Whom or what an error is about. It says nothing of whether to try again: see `is_retryable`."""
+    """Whom or what an error is about. It says nothing of whether to try again: see RETRYABLE."""
 
     RECIPIENT = "RECIPIENT"  # this recipient, through whichever provider
     PROVIDER = "PROVIDER"  # this provider, for whomever: another one may do better
@@ -38,11 +37,13 @@ ERROR_CLASSES: Mapping[Reason, ErrorClass | None] = {
 }
 
 
-def is_retryable(outcome: Outcome) -> bool:
-    """Whether the message may be handed over again, later, without the risk of a second copy.
-
-    A fact of the outcome, whatever its class: a full mailbox and a provider that asks to come later both are, an
-    unknown recipient and a provider that can't carry the message are not. After an ambiguous hand-over the campaign
-    decides, knowing the risk; so it is not.
-    """
-    return isinstance(outcome, TransientFailure)
+# What may end better when the same message is handed over again, later, without the risk of a second copy. After an
+# ambiguous hand-over the campaign decides, knowing the risk: that is another question.
+RETRYABLE = frozenset(
+    {
+        Reason.RECIPIENT_DEFERRED,
+        Reason.PROVIDER_DEFERRED,
+        Reason.PROVIDER_UNREACHABLE,
+        Reason.PROVIDER_CREDENTIALS,
+    }
+)

@@ -158,6 +158,37 @@ class Delivery(_message.Message):
     is about the mailbox, 4.2.z).
     """
 
+    class _ErrorClass:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _ErrorClassEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Delivery._ErrorClass.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        ERROR_CLASS_UNSPECIFIED: Delivery._ErrorClass.ValueType  # 0
+        """No error."""
+        ERROR_CLASS_RECIPIENT: Delivery._ErrorClass.ValueType  # 1
+        """This recipient, through whichever provider."""
+        ERROR_CLASS_PROVIDER: Delivery._ErrorClass.ValueType  # 2
+        """This provider, for whomever; only these count against it."""
+        ERROR_CLASS_CONTENT: Delivery._ErrorClass.ValueType  # 3
+        """This message, through whichever provider."""
+        ERROR_CLASS_UNKNOWN: Delivery._ErrorClass.ValueType  # 4
+        """Nobody can tell: a cut-off, or a defect of Clarion."""
+
+    class ErrorClass(_ErrorClass, metaclass=_ErrorClassEnumTypeWrapper):
+        """ErrorClass says whom or what a reason is about. Whether to try again is a fact of its own: `retryable`."""
+
+    ERROR_CLASS_UNSPECIFIED: Delivery.ErrorClass.ValueType  # 0
+    """No error."""
+    ERROR_CLASS_RECIPIENT: Delivery.ErrorClass.ValueType  # 1
+    """This recipient, through whichever provider."""
+    ERROR_CLASS_PROVIDER: Delivery.ErrorClass.ValueType  # 2
+    """This provider, for whomever; only these count against it."""
+    ERROR_CLASS_CONTENT: Delivery.ErrorClass.ValueType  # 3
+    """This message, through whichever provider."""
+    ERROR_CLASS_UNKNOWN: Delivery.ErrorClass.ValueType  # 4
+    """Nobody can tell: a cut-off, or a defect of Clarion."""
+
     NAME_FIELD_NUMBER: _builtins.int
     USER_ID_FIELD_NUMBER: _builtins.int
     CHANNEL_FIELD_NUMBER: _builtins.int
@@ -174,6 +205,8 @@ class Delivery(_message.Message):
     REDRIVE_TIME_FIELD_NUMBER: _builtins.int
     DISCARD_TIME_FIELD_NUMBER: _builtins.int
     DISCARD_REASON_FIELD_NUMBER: _builtins.int
+    ERROR_CLASS_FIELD_NUMBER: _builtins.int
+    RETRYABLE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `campaigns/{campaign}/triggers/{trigger}/deliveries/{delivery}`."""
     user_id: _builtins.str
@@ -198,6 +231,12 @@ class Delivery(_message.Message):
     """The provider of the last attempt; empty before the first."""
     discard_reason: _builtins.str
     """Why it was discarded, in the words of whoever did it."""
+    error_class: Global___Delivery.ErrorClass.ValueType
+    """Whom or what `reason` is about."""
+    retryable: _builtins.bool
+    """Whether the same message may end better when it is handed over again, without the risk of a second copy: what a
+    redrive can mend.
+    """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was accepted."""
@@ -237,10 +276,12 @@ class Delivery(_message.Message):
         redrive_time: _timestamp_pb2.Timestamp | None = ...,
         discard_time: _timestamp_pb2.Timestamp | None = ...,
         discard_reason: _builtins.str = ...,
+        error_class: Global___Delivery.ErrorClass.ValueType = ...,
+        retryable: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "discard_time", b"discard_time", "next_attempt_time", b"next_attempt_time", "redrive_time", b"redrive_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ambiguous_attempts", b"ambiguous_attempts", "attempts", b"attempts", "channel", b"channel", "create_time", b"create_time", "detail", b"detail", "discard_reason", b"discard_reason", "discard_time", b"discard_time", "message_id", b"message_id", "name", b"name", "next_attempt_time", b"next_attempt_time", "provider", b"provider", "reason", b"reason", "redrive_time", b"redrive_time", "state", b"state", "update_time", b"update_time", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ambiguous_attempts", b"ambiguous_attempts", "attempts", b"attempts", "channel", b"channel", "create_time", b"create_time", "detail", b"detail", "discard_reason", b"discard_reason", "discard_time", b"discard_time", "error_class", b"error_class", "message_id", b"message_id", "name", b"name", "next_attempt_time", b"next_attempt_time", "provider", b"provider", "reason", b"reason", "redrive_time", b"redrive_time", "retryable", b"retryable", "state", b"state", "update_time", b"update_time", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
