@@ -60,7 +60,7 @@ SERVICES = tuple(
     )
 )
 
-STREAMS = 5_000  # calls that a connection may have open, watches among them
+STREAMS = 200  # calls that one connection may have open, watches among them; more wait at the caller
 
 log = logs.get(__name__)
 
@@ -224,8 +224,10 @@ def _options(settings: ServerSettings) -> list[tuple[str, int]]:
         # The default of 1,000 answers a burst with CANCELLED, which no retry policy repeats.
         ("grpc.server.max_pending_requests", 2 * settings.max_calls + 10_000),
         ("grpc.server.max_pending_requests_hard_limit", 4 * settings.max_calls + 20_000),
-        # What waits at the transport costs memory before any limit of ours can refuse it; callers hold the rest back.
+        # What waits at the transport costs memory and time before any limit of ours can refuse it. Callers hold back
+        # what is more, as HTTP/2 has them do; gRPC's own protection would reset it and say nothing.
         ("grpc.max_concurrent_streams", STREAMS),
+        ("grpc.http.overload_protection", 0),
         ("grpc.so_reuseport", 0),  # a second server on the port is a mistake, not a helper
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", 10_000),

@@ -137,7 +137,8 @@ class TriggerServiceServicer(object):
         at least every 15 seconds. It does not tell SENDING; GetDelivery and ListDeliveries do. It ends with OK after the
         trigger is finished. With the `resume_token` of an earlier answer it goes on behind that answer without a gap or
         a repeat; too old a token is OUT_OF_RANGE, HISTORY_TRIMMED. A server that shuts down ends the stream with
-        UNAVAILABLE, DRAINING: resume elsewhere.
+        UNAVAILABLE, DRAINING: resume elsewhere. A connection may have 200 calls open, watches among them; what is more
+        waits at the caller, so that whoever watches very many triggers needs several connections.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -69,7 +69,8 @@ class TriggerServiceStub:
     at least every 15 seconds. It does not tell SENDING; GetDelivery and ListDeliveries do. It ends with OK after the
     trigger is finished. With the `resume_token` of an earlier answer it goes on behind that answer without a gap or
     a repeat; too old a token is OUT_OF_RANGE, HISTORY_TRIMMED. A server that shuts down ends the stream with
-    UNAVAILABLE, DRAINING: resume elsewhere.
+    UNAVAILABLE, DRAINING: resume elsewhere. A connection may have 200 calls open, watches among them; what is more
+    waits at the caller, so that whoever watches very many triggers needs several connections.
     """
 
 @_typing.type_check_only
@@ -113,7 +114,8 @@ class TriggerServiceAsyncStub(TriggerServiceStub):
     at least every 15 seconds. It does not tell SENDING; GetDelivery and ListDeliveries do. It ends with OK after the
     trigger is finished. With the `resume_token` of an earlier answer it goes on behind that answer without a gap or
     a repeat; too old a token is OUT_OF_RANGE, HISTORY_TRIMMED. A server that shuts down ends the stream with
-    UNAVAILABLE, DRAINING: resume elsewhere.
+    UNAVAILABLE, DRAINING: resume elsewhere. A connection may have 200 calls open, watches among them; what is more
+    waits at the caller, so that whoever watches very many triggers needs several connections.
     """
 
 class TriggerServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -196,7 +198,8 @@ class TriggerServiceServicer(metaclass=_abc_1.ABCMeta):
         at least every 15 seconds. It does not tell SENDING; GetDelivery and ListDeliveries do. It ends with OK after the
         trigger is finished. With the `resume_token` of an earlier answer it goes on behind that answer without a gap or
         a repeat; too old a token is OUT_OF_RANGE, HISTORY_TRIMMED. A server that shuts down ends the stream with
-        UNAVAILABLE, DRAINING: resume elsewhere.
+        UNAVAILABLE, DRAINING: resume elsewhere. A connection may have 200 calls open, watches among them; what is more
+        waits at the caller, so that whoever watches very many triggers needs several connections.
         """
 
 def add_TriggerServiceServicer_to_server(servicer: TriggerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
