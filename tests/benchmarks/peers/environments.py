@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.processes import BenchError
-from support.node import npm_ci, wheel_node
+from support.node import node_binary, npm_ci, wheel_node
 
 HERE = Path(__file__).parent
 CACHE = HERE.parents[2] / ".cache/peers"
@@ -40,7 +40,7 @@ def node_environment(name: str) -> Path:
     place, source = CACHE / name, HERE / name
 
     def install() -> None:
-        done = npm_ci(wheel_node(), place)
+        done = npm_ci(node_binary(), place)  # the machine's npm, where there is one, knows the machine's index
         if done.returncode:
             raise BenchError(f"the packages of {name} could not be installed: {_last_line(done.stderr)}")
 
