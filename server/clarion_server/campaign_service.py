@@ -108,8 +108,8 @@ class CampaignService(campaign_service_pb2_grpc.CampaignServiceServicer):
         email = pb.EmailMessage(
             to=recipient.addresses["email"],
             subject=rendered.subject,
-            html=rendered.html,
-            text=rendered.text,
+            html=rendered.html.decode(),
+            text=rendered.text.decode(),
             **{"from": campaign.definition.email.sender},
         )
         return pb.PreviewCampaignResponse(email=email, revision=campaign.revision)

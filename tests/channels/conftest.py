@@ -29,8 +29,9 @@ def email(number: int = 0, to: str = "", **changes: Any) -> EmailMessage:
         "html": "<p>Thank you.</p>",
         "text": "Thank you.\n",
         "date_s": DATE_S,
-    }
-    return EmailMessage(**(values | changes))
+    } | changes
+    texts = {name: values[name].encode("utf-8", "replace") for name in ("html", "text")}
+    return EmailMessage(**(values | texts))
 
 
 def config(port: int, **changes: Any) -> SmtpConfig:

@@ -85,10 +85,11 @@ def read_as_server(wire: bytes) -> bytes:
     return re.sub(rb"(?m)(?:\A|(?<=\r\n))\.", b"", whole)
 
 
-def check(name: str, subject: str, to: str, text: str, html: str, reply_to: str) -> None:
+def check(name: str, subject: str, to: str, text: str, html: str, reply_to: str, *, eight_bit: bool) -> None:
     quoted = name.replace("\\", "\\\\").replace('"', '\\"')
     sender = f'"{quoted}" <orders@example.com>'
-    made = BUILDER.build(email(sender=sender, subject=subject, to_address=to, text=text, html=html, reply_to=reply_to))
+    message = email(sender=sender, subject=subject, to_address=to, text=text, html=html, reply_to=reply_to)
+    made = BUILDER.build(message, eight_bit=eight_bit)
     if isinstance(made, PermanentFailure):
         assert not {to, reply_to} <= {"ada@example.com", "a.d+a@bücher.example", "ädä@example.com", ""}
         return
@@ -112,7 +113,7 @@ def check_envelope(made: BuiltEmail, to: str) -> None:
         assert len(address.encode()) <= 254
         assert address.count("@") == 1
     assert made.rcpt_to.partition("@")[0] == to.partition("@")[0]
-    assert made.needs_smtputf8 or made.content.isascii()
+    assert made.needs_smtputf8 or made.eight_bit or made.content.isascii()
 
 
 def check_bodies(parsed: Parsed, text: str, html: str) -> None:
@@ -133,5 +134,5 @@ def check_bodies(parsed: Parsed, text: str, html: str) -> None:
 def test_ten_thousand_messages_read_back_as_what_was_given_and_nothing_more(
     messages: list[tuple[str, str, str, str, str, str]],
 ) -> None:
-    for message in messages:
-        check(*message)
+    for number, message in enumerate(messages):
+        check(*message, eight_bit=number % 2 == 0)

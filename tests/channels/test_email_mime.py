@@ -90,6 +90,28 @@ def test_the_encoding_is_the_cheapest_that_is_safe(text: str, encoding: str) -> 
     assert body.get_content().replace("\r\n", "\n") == text
 
 
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("plain\n" * 50, "7bit"),
+        ("Käse und Brot, vom Markt geholt", "8bit"),
+        ("Заказ принят\n.\r\n.🎁", "8bit"),
+        ("é" + "x" * 898, "8bit"),
+        ("é" + "x" * 899, "quoted-printable"),
+        ("é\n" * 500 + "é" + "x" * 899 + "\n" + "é\n" * 500, "base64"),
+        ("é --=_clarion--\n und Brot, vom Markt geholt", "quoted-printable"),
+        ("nul \0 é und Brot, vom Markt geholt", "quoted-printable"),
+    ],
+)
+def test_what_a_server_takes_as_it_is_stays_as_it_is(text: str, encoding: str) -> None:
+    made = BUILDER.build(email(text=text, html=""), eight_bit=True)
+    assert isinstance(made, BuiltEmail)
+    message = message_from_bytes(made.content, policy=policy.default)
+    assert message["Content-Transfer-Encoding"] == encoding
+    assert message.get_content().replace("\r\n", "\n").rstrip("\n") == text.replace("\r\n", "\n").rstrip("\n")
+    assert made.eight_bit == (encoding == "8bit")
+
+
 def test_no_line_is_too_long_and_no_octet_too_wide() -> None:
     for text in ("x" * 5000, "é" * 5000, "word " * 2000, "=" * 3000, "a" * 74 + "é" * 40):
         content = built(email(text=text, html=text, subject=text)).content

@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
+from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Any
 
@@ -268,6 +269,16 @@ async def test_an_address_beyond_ascii_goes_out_with_smtputf8(sink: SmtpSink, op
     assert message.rcpt_to == ["jürgen@xn--bcher-kva.example"]
     assert message.parameters == "BODY=8BITMIME SMTPUTF8"
     assert "To: jürgen@xn--bcher-kva.example\r\n".encode() in message.content
+
+
+@pytest.mark.parametrize("offered", [True, False])
+async def test_a_body_beyond_ascii_stays_as_it_is_where_the_server_takes_it(open_channel: Open, offered: bool) -> None:
+    async with SmtpSink(Features(eight_bit=offered)) as sink:
+        assert all_sent(await open_channel(sink.port).send([email(1, text="Käse und Brot\n", html="")]))
+        [message] = sink.messages
+        assert message.parameters == ("BODY=8BITMIME" if offered else "")
+        assert ("Käse".encode() in message.content) == offered
+        assert message_from_bytes(message.content, policy=policy.default).get_content() == "Käse und Brot\r\n"
 
 
 async def test_an_address_beyond_ascii_is_refused_where_the_server_can_not(open_channel: Open) -> None:

@@ -103,19 +103,20 @@ def test_every_valid_order_becomes_a_complete_mail_in_both_parts() -> None:
         context = order["context"]
         assert isinstance(mail, RenderedEmail), mail
         assert context["order_id"] in mail.subject
+        html, text = mail.html.decode(), mail.text.decode()
         for told in (context["order_id"], context["order_url"], context["payment"], *context["ship_to"]["lines"]):
-            assert told in mail.html
-            assert told in mail.text
-        assert all(item["name"] in mail.text and item["name"] in mail.html for item in context["items"])
-        assert "None" not in mail.html + mail.text
+            assert told in html
+            assert told in text
+        assert all(item["name"] in text and item["name"] in html for item in context["items"])
+        assert "None" not in html + text
 
 
 def test_what_a_customer_writes_stays_text_in_html() -> None:
     notes = [line for line in valid_orders() if "<b>" in line["context"].get("note", "")]
     (mail, *_) = render(revision(), [request_of(line) for line in notes])
     assert isinstance(mail, RenderedEmail)
-    assert "&lt;b&gt;at no. 12&lt;/b&gt; &amp; ring twice." in mail.html
-    assert "<b>at no. 12</b> & ring twice." in mail.text
+    assert "&lt;b&gt;at no. 12&lt;/b&gt; &amp; ring twice." in mail.html.decode()
+    assert "<b>at no. 12</b> & ring twice." in mail.text.decode()
 
 
 def test_the_mails_are_what_plain_jinja_makes_of_them() -> None:
@@ -129,4 +130,4 @@ def test_the_mails_are_what_plain_jinja_makes_of_them() -> None:
         variables = {**schema.base(request.shared), "recipient": recipient, "profile": request.profile}
         (mail,) = render(revision(), [request])
         assert isinstance(mail, RenderedEmail)
-        assert (mail.html, mail.text) == (html.render(variables), text.render(variables))
+        assert (mail.html.decode(), mail.text.decode()) == (html.render(variables), text.render(variables))

@@ -23,7 +23,7 @@ def said(expression: str, locale: str, value: object = None) -> str:
     campaign = revision(context=("value",), text="{{ " + expression + " }}")
     (result,) = render(campaign, [request({"value": value}, locale=locale)])
     assert isinstance(result, RenderedEmail), result
-    return result.text
+    return result.text.decode()
 
 
 @pytest.mark.parametrize(

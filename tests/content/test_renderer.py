@@ -51,7 +51,7 @@ async def rendered(renderer: Renderer, text: str, count: int = 3, *guilty: int) 
 
 
 def ok(count: int) -> list[Rendered]:
-    return [RenderedEmail(subject="Hello", html="", text=f"ok u-{n}") for n in range(count)]
+    return [RenderedEmail(subject="Hello", html=b"", text=b"ok u-%d" % n) for n in range(count)]
 
 
 def told(results: list[Rendered]) -> dict[int, str]:
@@ -276,7 +276,7 @@ asyncio.run(main())
         async def text_of(key: str, text: str) -> str:
             (result,) = await renderer.render(revision(key, text=text), [in_transit(request())])
             assert isinstance(result, RenderedEmail)
-            return result.text
+            return result.text.decode()
 
         assert await text_of("a", "old a") == "old a"
         assert await text_of("b", "old b") == "old b"

@@ -41,7 +41,7 @@ def email(number: int = 0, to: str = "") -> EmailMessage:
         sender="Shop <orders@example.com>",
         to_address=to or f"ada{number}@example.com",
         subject=f"Your order {number}",
-        text="Thank you.\n",
+        text=b"Thank you.\n",
         date_s=1_795_507_200,
     )
 

@@ -81,10 +81,7 @@ class Pipes:
 
     def write(self, said: list[Said]) -> None:
         """Send answers to the parent."""
-        try:
-            left = memoryview(frame(said))
-        except UnicodeEncodeError:
-            left = memoryview(frame([_encodable(answer) for answer in said]))
+        left = memoryview(frame(said))
         while left:
             left = left[self._out.write(left) :]
 
@@ -218,15 +215,6 @@ class Child:
     def _tell(self) -> None:
         self._pipes.write(self._said)
         self._said, self._size, self._told_at = [], 0, time.monotonic()
-
-
-def _encodable(answer: Said) -> Said:
-    """An answer in which halves of surrogate pairs, which a template can write, are question marks."""
-    if not isinstance(answer, RenderedEmail):
-        return answer
-    texts = (answer.subject, answer.html, answer.text)
-    subject, html, text = (each.encode("utf-8", "replace").decode() for each in texts)
-    return RenderedEmail(subject=subject, html=html, text=text)
 
 
 def _limit(limits: Limits) -> None:

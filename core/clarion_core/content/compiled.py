@@ -76,7 +76,8 @@ class CompiledEmail:
             if len(text) > MOST:
                 return RenderFailure(detail=f"{name}: is longer than {MOST:,} characters")
             texts.append(text)
-        return RenderedEmail(subject=_one_line(texts[0]), html=texts[1], text=texts[2])
+        subject, html, plain = (_encoded(text) for text in texts)
+        return RenderedEmail(subject=_one_line(subject.decode()), html=html, text=plain)
 
     def _values(self, request: RenderRequest[Plain]) -> Plain:
         """The names that templates see."""
@@ -107,6 +108,11 @@ def _frames(error: BaseException) -> Iterator[tuple[str, int]]:
     while trace is not None:
         yield trace.tb_frame.f_code.co_filename, trace.tb_lineno
         trace = trace.tb_next
+
+
+def _encoded(text: str) -> bytes:
+    """UTF-8, in which halves of surrogate pairs, which a template can write, are question marks."""
+    return text.encode("utf-8", "replace")
 
 
 def _one_line(subject: str) -> str:

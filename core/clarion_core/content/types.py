@@ -48,11 +48,14 @@ class RenderRequest(msgspec.Struct, Generic[ValuesT], frozen=True, kw_only=True,
 
 
 class RenderedEmail(msgspec.Struct, array_like=True, tag=0, frozen=True, kw_only=True, gc=False):
-    """An e-mail's texts. The subject is one line; `html` and `text` are empty where the campaign has none."""
+    """An e-mail's texts. The subject is one line; `html` and `text` are UTF-8, and empty where the campaign has none.
+
+    Bytes, because nobody between the template and the wire reads them.
+    """
 
     subject: str
-    html: str
-    text: str
+    html: bytes
+    text: bytes
 
 
 class RenderFailure(msgspec.Struct, array_like=True, tag=1, frozen=True, kw_only=True, gc=False):

@@ -20,24 +20,30 @@ _DELIMITER = f"\r\n--{BOUNDARY}".encode()
 _LINE_MAX = 900  # octets that a line may have and stay as it is; RFC 5322 §2.1.1 forbids more than 998
 _BASE64_LINE = 76  # characters of a line of base64 (RFC 2045 §6.8)
 _LINES_KEPT = 1 << 21  # octets of lines, plain and encoded, that are kept
-_SHOWN = bytes(range(0x20, 0x7F)) + b"\t\n"
+_CONTINUED = bytes(range(0x80, 0xC0))  # octets of a UTF-8 character, but its first
+_SHOWN = bytes([*b"\t\n", *range(0x20, 0x7F), *range(0x80, 0x100)])
 
 
 def _part_head(subtype: str, encoding: str) -> bytes:
     return (f"Content-Type: text/{subtype}; charset=utf-8\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n").encode()
 
 
-_HEADS = {(s, e): _part_head(s, e) for s in ("plain", "html") for e in ("7bit", "quoted-printable", "base64")}
+_ENCODINGS = ("7bit", "8bit", "quoted-printable", "base64")
+_HEADS = {(kind, encoding): _part_head(kind, encoding) for kind in ("plain", "html") for encoding in _ENCODINGS}
 _ALTERNATIVE = (
     f'Content-Type: multipart/alternative; boundary="{BOUNDARY}"\r\n\r\n--{BOUNDARY}\r\n'  # text first: RFC 2046 §5.1.4
 ).encode()
 
 
 class Body(NamedTuple):
-    """Content fields, an empty line and the part or parts, ended by CRLF. `dotless`: no line begins with a dot."""
+    """Content fields, an empty line and the part or parts, ended by CRLF.
+
+    `dotless`: no line begins with a dot. `eight_bit`: there are octets beyond ASCII.
+    """
 
     pieces: tuple[bytes, ...]  # joined once, with the header fields
     dotless: bool
+    eight_bit: bool
 
 
 class _QuotedLines(dict[bytes, bytes]):
@@ -75,22 +81,25 @@ class _QuotedLines(dict[bytes, bytes]):
 _quoted_lines = _QuotedLines()
 
 
-def body(text: str, html: str) -> Body:
-    """The texts as one part, or as two alternatives. Line ends may be CR, LF or CRLF; either text may be empty."""
+def body(text: bytes, html: bytes, *, eight_bit: bool = False) -> Body:
+    """The texts as one part, or as two alternatives. Line ends may be CR, LF or CRLF; either text may be empty.
+
+    The texts are UTF-8. `eight_bit`: octets beyond ASCII may stay as they are.
+    """
     if text and html:
-        plain, rich = _part("plain", text), _part("html", html)
+        plain, rich = _part("plain", text, eight_bit), _part("html", html, eight_bit)
         pieces = (_ALTERNATIVE, *plain.pieces, _DELIMITER, b"\r\n", *rich.pieces, _DELIMITER, b"--\r\n")
-        return Body(pieces, plain.dotless and rich.dotless)
-    part = _part("html", html) if html else _part("plain", text)
+        return Body(pieces, plain.dotless and rich.dotless, plain.eight_bit or rich.eight_bit)
+    part = _part("html", html, eight_bit) if html else _part("plain", text, eight_bit)
     written = part.pieces[-1]
-    return part if not written or written.endswith(b"\r\n") else Body((*part.pieces, b"\r\n"), part.dotless)
+    ended = not written or written.endswith(b"\r\n")
+    return part if ended else part._replace(pieces=(*part.pieces, b"\r\n"))
 
 
-def _part(subtype: str, text: str) -> Body:
-    if "\r" in text:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
-    data = text.encode("utf-8", "replace")
-    encoding = _encoding(text, data)
+def _part(subtype: str, data: bytes, eight_bit: bool) -> Body:
+    if b"\r" in data:
+        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    encoding = _encoding(data, eight_bit)
     if encoding == "base64":
         written, dotless = _base64(data.replace(b"\n", b"\r\n")), True
     elif encoding == "quoted-printable":
@@ -98,16 +107,35 @@ def _part(subtype: str, text: str) -> Body:
     else:
         written = data.replace(b"\n", b"\r\n")
         dotless = _is_dotless(written)
-    return Body((_HEADS[subtype, encoding], written), dotless)
+    return Body((_HEADS[subtype, encoding], written), dotless, encoding == "8bit")
 
 
-def _encoding(text: str, data: bytes) -> str:
-    if not text.isascii():
-        # A character beyond ASCII costs quoted-printable 6 octets or more, base64 a third of everything.
-        return "base64" if (len(data) - len(text)) * 12 > len(text) else "quoted-printable"
-    if data.translate(None, _SHOWN) or _MARK in data or max(map(len, data.split(b"\n"))) > _LINE_MAX:
-        return "quoted-printable"
-    return "7bit"
+def _encoding(data: bytes, eight_bit: bool) -> str:
+    is_ascii = data.isascii()
+    if (is_ascii or eight_bit) and _may_stay(data):
+        return "7bit" if is_ascii else "8bit"
+    # A character beyond ASCII costs quoted-printable 6 octets or more, base64 a third of everything.
+    return "base64" if not is_ascii and _is_mostly_foreign(data) else "quoted-printable"
+
+
+def _may_stay(data: bytes) -> bool:
+    return not data.translate(None, _SHOWN) and _MARK not in data and _has_short_lines(data)
+
+
+def _has_short_lines(data: bytes) -> bool:
+    """Whether no line is longer than `_LINE_MAX`: looks at one line end in so many octets, which tells."""
+    start, end = 0, len(data)
+    while end - start > _LINE_MAX:
+        found = data.rfind(b"\n", start, start + _LINE_MAX + 1)
+        if found < 0:
+            return False
+        start = found + 1
+    return True
+
+
+def _is_mostly_foreign(data: bytes) -> bool:
+    continued = len(data) - len(data.translate(None, _CONTINUED))
+    return continued * 12 > len(data) - continued
 
 
 def _base64(data: bytes) -> bytes:

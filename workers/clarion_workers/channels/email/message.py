@@ -13,8 +13,8 @@ import msgspec
 class EmailMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One rendered e-mail. `sender` and `reply_to` are RFC 5322 mailboxes, `to_address` is a bare address.
 
-    `reply_to`, `html` and `text` may be empty: there is none. `date_s` is seconds since 1970; `deadline_s` is when
-    it is too late to hand it over, on this process' monotonic clock, infinite where it never is.
+    `html` and `text` are UTF-8; they and `reply_to` may be empty: there is none. `date_s` is seconds since 1970;
+    `deadline_s` is when it is too late to hand it over, on this process' monotonic clock, infinite where it never is.
     """
 
     delivery_id: str
@@ -23,21 +23,23 @@ class EmailMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     subject: str
     date_s: float
     reply_to: str = ""
-    html: str = ""
-    text: str = ""
+    html: bytes = b""
+    text: bytes = b""
     deadline_s: float = math.inf
 
 
 class BuiltEmail(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A message as bytes with CRLF line ends, not dot-stuffed, and its envelope.
 
-    The content is 7bit clean but for addresses in its headers, and only where `needs_smtputf8`. `crlf_only` and
-    `dotless`: it is known to hold no other line ends, and no line that begins with a dot. Who sends it looks else.
+    Only `eight_bit` content holds octets beyond ASCII, but for addresses in its headers, and those only where
+    `needs_smtputf8`. `crlf_only` and `dotless`: it is known to hold no other line ends, and no line that begins with a
+    dot. Who sends it looks else.
     """
 
     mail_from: str
     rcpt_to: str
     needs_smtputf8: bool
+    eight_bit: bool
     content: bytes
     crlf_only: bool = False
     dotless: bool = False

@@ -39,8 +39,11 @@ class MimeBuilder:
         self._domain = message_id_domain
         self._senders: dict[tuple[str, str], _Sender | PermanentFailure] = {}
 
-    def build(self, message: EmailMessage) -> BuiltEmail | PermanentFailure:
-        """The message as bytes, or why there can be none: an address that can't be carried."""
+    def build(self, message: EmailMessage, *, eight_bit: bool = False) -> BuiltEmail | PermanentFailure:
+        """The message as bytes, or why there can be none: an address that can't be carried.
+
+        `eight_bit`: the server takes octets beyond ASCII in a body (RFC 6152), which then need no encoding.
+        """
         sender = self._senders.get((message.sender, message.reply_to)) or self._prepare(message)
         if isinstance(sender, PermanentFailure):
             return sender
@@ -54,11 +57,12 @@ class MimeBuilder:
             f"{sender.head}To: {to}\r\n{unstructured('Subject', message.subject)}{_date(int(message.date_s))}"
             f"Message-ID: <{message.delivery_id}@{self._domain}>\r\nMIME-Version: 1.0\r\n"
         )
-        content = body(message.text, message.html)
+        content = body(message.text, message.html, eight_bit=eight_bit)
         return BuiltEmail(
             mail_from=sender.mail_from,
             rcpt_to=to,
             needs_smtputf8=not head.isascii(),
+            eight_bit=content.eight_bit,
             content=b"".join((head.encode(), *content.pieces)),
             crlf_only=_is_crlf_only(head),
             dotless=content.dotless,

@@ -342,9 +342,8 @@ def stuffed(content: bytes) -> bytes:
 def _mail(item: Item, offers: Offers) -> bytes:
     built = item.built
     size = "" if offers.size is None else f" SIZE={len(built.content)}"
-    wide = ""
-    if built.needs_smtputf8:
-        wide = " BODY=8BITMIME SMTPUTF8" if offers.eight_bit else " SMTPUTF8"
+    wide = " BODY=8BITMIME" if built.eight_bit or (built.needs_smtputf8 and offers.eight_bit) else ""
+    wide += " SMTPUTF8" if built.needs_smtputf8 else ""
     by = ""
     if offers.deliver_by is not None and max(1, offers.deliver_by) <= item.time_left_s < math.inf:
         by = f" BY={int(item.time_left_s)};R"  # RFC 2852: return it to the sender rather than deliver it later

@@ -121,7 +121,7 @@ class EmailChannel:
             item = self._waiting.popleft()
             if item.unwanted:
                 continue
-            refused = LATE if item.time_left_s <= 0 else self._build(item) or unsupported(item.built, offers)
+            refused = LATE if item.time_left_s <= 0 else self._build(item, offers) or unsupported(item.built, offers)
             if refused is None:
                 return item
             self.conclude(item, refused)
@@ -175,11 +175,9 @@ class EmailChannel:
             self._idle.remove(session)
         self._staff()
 
-    def _build(self, item: _Item) -> PermanentFailure | None:
-        if item.repeated:
-            return None
+    def _build(self, item: _Item, offers: Offers) -> PermanentFailure | None:
         try:
-            built = self._builder.build(item.message)
+            built = self._builder.build(item.message, eight_bit=offers.eight_bit)
         except Exception as error:  # whatever is wrong with one message, the others go on
             self._log.exception("email_not_built", delivery=item.message.delivery_id)
             return PermanentFailure(reason=Reason.INTERNAL, detail=f"not built: {type(error).__name__}")
