@@ -209,7 +209,6 @@ class Server:
     async def _meet_store(self) -> promises.Promises:
         found = await promises.check(self._store, self._settings.shards)
         await self._store.load()
-        await self._watches.start()
         await self._readiness.check()
         return found
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from clarion.v1 import trigger_service_pb2 as pb
@@ -39,29 +38,57 @@ class _Feed:
             self.overrun = True
 
 
+class _Shard:
+    """The feeds of one shard's triggers."""
+
+    def __init__(self) -> None:
+        self.feeds: dict[str, set[_Feed]] = {}
+        self.wanted = asyncio.Event()  # whether there are any
+        self.position = ""  # the newest event that was fanned out
+
+    def add(self, trigger_id: str, feed: _Feed) -> None:
+        """Have the trigger's events offered to this feed."""
+        self.feeds.setdefault(trigger_id, set()).add(feed)
+        self.wanted.set()
+
+    def remove(self, trigger_id: str, feed: _Feed) -> None:
+        """The reverse."""
+        self.feeds[trigger_id].discard(feed)
+        if not self.feeds[trigger_id]:
+            del self.feeds[trigger_id]
+        if not self.feeds:
+            self.wanted.clear()
+
+    def offer(self, event: TriggerEvent) -> None:
+        """Offer the event to those who watch its trigger."""
+        for feed in self.feeds.get(event.trigger, ()):
+            feed.offer(event)
+
+    def have_all_look(self) -> None:
+        """There are events that nobody was offered: those who watch have to see for themselves."""
+        for feeds in self.feeds.values():
+            for feed in feeds:
+                feed.overrun = True
+                feed.offer(None)
+
+
 class Watches:
-    """Fans events out. `run` must be running for watches to move."""
+    """Fans events out. `run` must be running for watches to move; a shard that nobody watches is not read."""
 
     def __init__(self, events: EventStore, shards: int, heartbeat_s: float) -> None:
-        self._events, self._shards, self._heartbeat_s = events, shards, heartbeat_s
-        self._feeds: dict[str, set[_Feed]] = defaultdict(set)
-        self._positions: list[str] = []
+        self._events, self._heartbeat_s = events, heartbeat_s
+        self._watched = [_Shard() for _ in range(shards)]
         self._draining = False
 
-    async def start(self) -> None:
-        """Find the ends of the streams: what comes behind them is fanned out. Before the first watch."""
-        self._positions = [await self._events.last_id(shard) for shard in range(self._shards)]
-
     async def run(self) -> None:
-        """Read every shard's stream until cancelled."""
-        await asyncio.gather(*(self._read(shard) for shard in range(self._shards)))
+        """Read the streams of watched shards until cancelled."""
+        await asyncio.gather(*(self._read(shard) for shard in range(len(self._watched))))
 
     def drain(self) -> None:
         """End every watch: those who watch resume at another server."""
         self._draining = True
-        for feeds in self._feeds.values():
-            for feed in feeds:
-                feed.offer(None)
+        for watched in self._watched:
+            watched.have_all_look()
 
     async def watch(
         self, trigger_id: str, read: Callable[[], Awaitable[StoredTrigger]], token: str
@@ -71,7 +98,8 @@ class Watches:
         The snapshot is read once the feed is there: what happens from then on is in the one or the other.
         """
         feed = _Feed()
-        self._feeds[trigger_id].add(feed)
+        watched = self._watched[(shard_of(trigger_id) or 0) % len(self._watched)]  # an id of no shard is not found
+        watched.add(trigger_id, feed)
         try:
             stored = await read()
             if token:
@@ -85,9 +113,7 @@ class Watches:
             async for step in self._follow(feed, stored, stored.event_id):
                 yield step
         finally:
-            self._feeds[trigger_id].discard(feed)
-            if not self._feeds[trigger_id]:
-                del self._feeds[trigger_id]
+            watched.remove(trigger_id, feed)
 
     async def _follow(self, feed: _Feed, stored: StoredTrigger, seen: str) -> AsyncIterator[pb.WatchTriggerResponse]:
         while not self._draining:
@@ -126,30 +152,27 @@ class Watches:
                     yield event
 
     async def _read(self, shard: int) -> None:
-        away = False
+        watched, away = self._watched[shard], False
         while True:
+            await watched.wanted.wait()
             try:
-                entries = await self._events.wait(shard, self._positions[shard], self._feeds)
-                if away:
-                    self._have_all_look(shard)
-                    away = False
-                for event_id, events in entries:
-                    self._positions[shard] = event_id
-                    for event in events:
-                        for feed in self._feeds.get(event.trigger, ()):
-                            feed.offer(event)
+                watched.position = await self._events.last_id(shard)
+                watched.have_all_look()  # at what came up to here, which they may not have been offered
+                away = False
+                while watched.wanted.is_set():
+                    await self._fan_out(shard)
             except ClarionError as error:
                 if not away:
                     log.warning("events_away", shard=shard, reason=error.reason)
                 away = True
                 await asyncio.sleep(_STORE_RETRY_S)
 
-    def _have_all_look(self, shard: int) -> None:
-        """While we could not read, events may have been trimmed: those who watch have to see for themselves."""
-        for trigger_id, feeds in self._feeds.items():
-            for feed in feeds if shard_of(trigger_id) == shard else ():
-                feed.overrun = True
-                feed.offer(None)
+    async def _fan_out(self, shard: int) -> None:
+        watched = self._watched[shard]
+        for event_id, events in await self._events.wait(shard, watched.position, watched.feeds):
+            watched.position = event_id
+            for event in events:
+                watched.offer(event)
 
 
 def _checked(token: str, last: str) -> str:

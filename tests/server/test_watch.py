@@ -244,7 +244,6 @@ class TestBehindTheWire:
     async def watches(self, store: Store, redis_server: RedisServer) -> AsyncIterator[Watches]:
         blocking = Store(connect_blocking(redis_server.url))
         watches = Watches(EventStore(store, blocking), 1, 15.0)
-        await watches.start()
         running = asyncio.create_task(watches.run())
         yield watches
         await tasks.end([running])
