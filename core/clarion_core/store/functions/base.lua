@@ -16,7 +16,8 @@ end
 
 -- A ledger record is state|attempts|ambiguous|time|due|batch|since|provider|reason|detail. `batch` names the batch that
 -- carries the delivery; empty, its own page does; HELD and BEHIND are no batch's. `since` is when its attempts
--- began to count anew. An absent record is a delivery that nothing has happened to.
+-- began to count anew. An absent record is a delivery that nothing has happened to. Here the three times are text,
+-- empty for none: each is written as it was read, and numbers cost Lua a printf.
 
 local HELD, BEHIND = 'h', 'o'  -- its trigger is paused; an earlier one of its ordering key comes first
 
@@ -26,38 +27,48 @@ end
 
 local function parse(text)
   if not text then
-    return {state = 'Q', attempts = 0, ambiguous = 0, time = 0, due = 0, batch = '', since = 0, provider = '',
+    return {state = 'Q', attempts = 0, ambiguous = 0, time = '', due = '', batch = '', since = '', provider = '',
             reason = '', detail = ''}
   end
   local state, attempts, ambiguous, time, due, batch, since, provider, reason, detail =
     string.match(text, '^(%u)|(%d*)|(%d*)|(%d*)|(%d*)|([^|]*)|(%d*)|([^|]*)|([^|]*)|(.*)$')
-  return {state = state, attempts = num(attempts), ambiguous = num(ambiguous), time = num(time), due = num(due),
-          batch = batch, since = num(since), provider = provider, reason = reason, detail = detail}
+  return {state = state, attempts = num(attempts), ambiguous = num(ambiguous), time = time, due = due, batch = batch,
+          since = since, provider = provider, reason = reason, detail = detail}
 end
 
 local function dash(number)
-  return number == 0 and '' or tostring(number)
+  return number == 0 and '' or number
+end
+
+local function stamp(ms)
+  return string.format('%d', ms)
 end
 
 local function format(rec)
-  return rec.state .. '|' .. dash(rec.attempts) .. '|' .. dash(rec.ambiguous) .. '|' .. dash(rec.time) .. '|'
-    .. dash(rec.due) .. '|' .. rec.batch .. '|' .. dash(rec.since) .. '|' .. rec.provider .. '|' .. rec.reason .. '|'
-    .. rec.detail
+  return rec.state .. '|' .. dash(rec.attempts) .. '|' .. dash(rec.ambiguous) .. '|' .. rec.time .. '|'
+    .. rec.due .. '|' .. rec.batch .. '|' .. rec.since .. '|' .. rec.provider .. '|' .. rec.reason .. '|' .. rec.detail
 end
+
+local UNTOUCHED = format(parse(nil))
 
 local FINAL = {S = true, F = true, P = true, E = true, C = true, A = true}
 local COUNTED = {'S', 'F', 'P', 'E', 'C', 'A'}
 
 -- A delivery's id is base-number; its page is base.floor(number / PAGE).
 local function locate(ref)
-  local base, number = string.match(ref, '^(.-)%-(%d+)$')
-  number = tonumber(number)
-  return base .. '.' .. math.floor(number / PAGE), number % PAGE
+  local base, number = string.match(ref, '^([^-]*)%-(%d+)$')
+  return base .. '.' .. math.floor(number / PAGE), number % PAGE, base, number
+end
+
+-- A page's base, and the number of its first delivery.
+local function start_of(page)
+  local base, number = string.match(page, '^([^.]*)%.(%d+)$')
+  return base, number * PAGE
 end
 
 local function ref_of(page, index)
-  local base, number = string.match(page, '^(.-)%.(%d+)$')
-  return base .. '-' .. (tonumber(number) * PAGE + index)
+  local base, first = start_of(page)
+  return base .. '-' .. (first + index)
 end
 
 -- A payload field is offset:count:trigger; its value the recipients, opaque here.

@@ -87,7 +87,7 @@ local function load_members(shard, members)
   for _, member in ipairs(members) do
     local segment = member.segment
     local name = member.page .. '/' .. segment.field
-    rows[#rows + 1] = {member.ref, name, format(member.rec)}
+    rows[#rows + 1] = {member.ref, name, member.text}
     if not seen[name] then
       seen[name] = true
       segments[#segments + 1] = {name, redis.call('HGET', key(shard, 'payload', member.page), segment.field)}
@@ -171,8 +171,7 @@ end
 local function resolve(ch, results)
   for _, result in ipairs(results) do
     local ref, trigger, state, attempts, opened = result[1], result[2], result[3], result[4], result[9]
-    local page, index = locate(ref)
-    local rec = parse(redis.call('HGET', key(ch.shard, 'ledger', page), index))
+    local rec = parse(place_of(ch, ref).text)
     local unsure = rec.reason == 'HANDOVER_UNKNOWN' and (rec.state == 'A' or rec.state == 'Q')
     if opened and unsure and rec.attempts == attempts and (state == 'S' or state == 'F') then
       local from = rec.state
@@ -183,11 +182,10 @@ local function resolve(ch, results)
   end
 end
 
--- Record one outcome, if the delivery is still where the worker believes it is. True if it left the batch.
+-- Record one outcome that was read, if the delivery is still where the worker believes it is. True if it left the batch.
 local function record(ch, b, result, fate_of)
   local ref, trigger, state, attempts, reason, detail, due, ambiguous = unpack(result)
-  local page, index = locate(ref)
-  local rec = parse(redis.call('HGET', key(ch.shard, 'ledger', page), index))
+  local rec = parse(place_of(ch, ref).text)
   if not carried(rec, b.m and b.id or '') or rec.attempts ~= attempts then
     return false
   end
@@ -228,8 +226,8 @@ local function open(ch, b, r, recorded, fate_of, permits, whole)
   local allowed, taken = {}, 0
   for i, want in ipairs(r.open) do
     local ref, trigger, attempt, weight = want[1], want[2], want[3], want[4]
-    local page, index = locate(ref)
-    local rec = parse(redis.call('HGET', key(ch.shard, 'ledger', page), index))
+    local place = place_of(ch, ref)
+    local rec = parse(place.text)
     local ours = carried(rec, b.m and b.id or '') and not recorded[ref]
     local again = rec.state == 'G' and rec.attempts == attempt
     local fate = ours and not again and fate_of(trigger)
@@ -248,8 +246,8 @@ local function open(ch, b, r, recorded, fate_of, permits, whole)
         allowed[i] = 2
       else
         taken = taken + weight
-        rec.state, rec.attempts, rec.time, rec.due, rec.provider = 'G', attempt, ch.now, 0, r.provider
-        put(ch, page, index, rec)
+        rec.state, rec.attempts, rec.time, rec.due, rec.provider = 'G', attempt, ch.stamp, '', r.provider
+        put(ch, place.page, place.index, rec)
         allowed[i] = 1
       end
     end
@@ -285,6 +283,7 @@ local function advance(_, args)
   local b = batch_of(r.shard, r.batch)
   if not b or b.e ~= r.epoch or b.u == 0 then
     local ch = changes(r.shard, r.campaign, r.retention_s)
+    read_records(ch, r.results)
     resolve(ch, r.results)
     flush(ch)
     return {'FENCED'}
@@ -293,15 +292,17 @@ local function advance(_, args)
   local gate = gate_state(r.shard, b.c)
   ch.stopped = gate == 'S'
   local fate_of = fates(r.shard, gate, ch.now)
+  if gate == 'P' then
+    r.open = {}
+  end
+  read_records(ch, r.results)
+  read_records(ch, r.open)
   local left, recorded = 0, {}
   for _, result in ipairs(r.results) do
     if not recorded[result[1]] then  -- what a call notes is read by the next one
       left = left + (record(ch, b, result, fate_of) and 1 or 0)
       recorded[result[1]] = true
     end
-  end
-  if gate == 'P' then
-    r.open = {}
   end
   local allowed, wait_ms = open_throttled(ch, b, r, recorded, fate_of)
   flush(ch)

@@ -2,8 +2,41 @@
 -- campaign counts, turns of ordering keys, one event. A call makes one set of changes, for one campaign.
 
 local function changes(shard, campaign, retention_s)
-  return {shard = shard, campaign = campaign, retention_s = retention_s, now = now_ms(), ledger = {}, left = {},
-          batches = {}, triggers = {}, order = {}, totals = {}, ended = {}}
+  local now = now_ms()
+  return {shard = shard, campaign = campaign, retention_s = retention_s, now = now, stamp = stamp(now), ledger = {},
+          left = {}, batches = {}, triggers = {}, order = {}, totals = {}, ended = {}, places = {}}
+end
+
+-- Where a delivery's record is: {page, index, base, number}; with `text` once it was read.
+local function place_of(ch, ref)
+  local place = ch.places[ref]
+  if not place then
+    local page, index, base, number = locate(ref)
+    place = {page = page, index = index, base = base, number = number}
+    ch.places[ref] = place
+  end
+  return place
+end
+
+-- Read the records of rows that begin with a ref, a page at once.
+local function read_records(ch, rows)
+  local asked = {}
+  for _, row in ipairs(rows) do
+    local place = place_of(ch, row[1])
+    local here = asked[place.page]
+    if not here then
+      here = {places = {}, indexes = {}}
+      asked[place.page] = here
+    end
+    here.places[#here.places + 1] = place
+    here.indexes[#here.indexes + 1] = place.index
+  end
+  for page, here in pairs(asked) do
+    local texts = redis.call('HMGET', key(ch.shard, 'ledger', page), unpack(here.indexes))
+    for i, place in ipairs(here.places) do
+      place.text = texts[i]
+    end
+  end
 end
 
 local function trigger_changes(ch, trigger)
@@ -37,16 +70,16 @@ end
 
 -- Note a move: the record is written; counts change where a final state is entered, corrected, or left for a redrive.
 local function move(ch, trigger, ref, from, rec)
-  local page, index = locate(ref)
-  rec.time = ch.now
+  local place = place_of(ch, ref)
+  local page, index = place.page, place.index
+  rec.time = ch.stamp
   if rec.state ~= 'R' then
-    rec.due = 0
+    rec.due = ''
   end
   put(ch, page, index, rec)
   local t = trigger_changes(ch, trigger)
-  local base, number = string.match(ref, '^(.-)%-(%d+)$')
-  t.base = base
-  t.moves[#t.moves + 1] = number .. ':' .. rec.state .. ':' .. rec.attempts .. ':' .. rec.reason .. ':' .. rec.provider
+  t.base = place.base
+  t.moves[#t.moves + 1] = place.number .. ':' .. rec.state .. ':' .. rec.attempts .. ':' .. rec.reason .. ':' .. rec.provider
   if FINAL[from] then
     count(ch, t, from, -1)
   elseif FINAL[rec.state] then
@@ -106,7 +139,7 @@ end
 local function regroup(ch, like, ref, rec, due)
   local batch = due > ch.now and retry_batch(ch, like, due) or batch_now(ch, like)
   rec.batch = join(batch, ref)
-  rec.due = rec.state == 'R' and batch.due or 0
+  rec.due = rec.state == 'R' and stamp(batch.due) or ''
 end
 
 local function write_batches(ch)

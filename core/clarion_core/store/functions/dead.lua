@@ -39,7 +39,7 @@ local function redrive(_, args)
     local rec = parse(redis.call('HGET', key(r.shard, 'ledger', page), index))
     if not not_dead(r.shard, page, index, rec) then
       local from = rec.state
-      rec.state, rec.attempts, rec.since, rec.reason, rec.detail = 'Q', 0, ch.now, '', ''
+      rec.state, rec.attempts, rec.since, rec.reason, rec.detail = 'Q', 0, ch.stamp, '', ''
       regroup(ch, r.like, ref, rec, ch.now)
       move(ch, r.trigger, ref, from, rec)
       done = done + 1

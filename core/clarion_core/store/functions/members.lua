@@ -1,12 +1,12 @@
 -- What a batch carries, and what awaits it: read in one place for claims, take-overs and whoever calls off.
 
--- The deliveries a batch carries and nobody has settled: {ref, page, index, rec, segment}, and the segments by page.
+-- The segments of a page as the caller listed them, and its records by index.
 local function page_rows(shard, page)
   local segments, ledger = {}, {}
   for _, field in ipairs(redis.call('HKEYS', key(shard, 'payload', page))) do
     segments[#segments + 1] = segment_of(field)
   end
-  table.sort(segments, function(a, b) return a.offset < b.offset end)  -- as the caller listed them
+  table.sort(segments, function(a, b) return a.offset < b.offset end)
   local flat = redis.call('HGETALL', key(shard, 'ledger', page))
   for i = 1, #flat, 2 do
     ledger[flat[i]] = flat[i + 1]
@@ -18,14 +18,21 @@ local function carried(rec, batch)
   return not FINAL[rec.state] and rec.batch == batch
 end
 
+-- A delivery with its record, as text too.
+local function member_of(ref, page, segment, text)
+  return {ref = ref, page = page, segment = segment, text = text or UNTOUCHED, rec = parse(text)}
+end
+
+-- The deliveries a batch carries and nobody has settled.
 local function own_members(shard, b)
   local members = {}
   local segments, ledger = page_rows(shard, b.id)
+  local base, first = start_of(b.id)
   for _, segment in ipairs(segments) do
     for index = segment.offset, segment.offset + segment.count - 1 do
-      local rec = parse(ledger[tostring(index)])
-      if carried(rec, '') then
-        members[#members + 1] = {ref = ref_of(b.id, index), page = b.id, rec = rec, segment = segment}
+      local member = member_of(base .. '-' .. (first + index), b.id, segment, ledger[tostring(index)])
+      if carried(member.rec, '') then
+        members[#members + 1] = member
       end
     end
   end
@@ -40,10 +47,12 @@ local function retry_members(shard, b)
       pages[page] = {page_rows(shard, page)}
     end
     local segments, ledger = pages[page][1], pages[page][2]
-    local rec = parse(ledger[tostring(index)])
     for _, segment in ipairs(segments) do
-      if index >= segment.offset and index < segment.offset + segment.count and carried(rec, b.id) then
-        members[#members + 1] = {ref = ref, page = page, rec = rec, segment = segment}
+      if index >= segment.offset and index < segment.offset + segment.count then
+        local member = member_of(ref, page, segment, ledger[tostring(index)])
+        if carried(member.rec, b.id) then
+          members[#members + 1] = member
+        end
       end
     end
   end
@@ -86,8 +95,8 @@ end
 -- A delivery of a paused trigger leaves its batch until the trigger is resumed.
 local function set_aside(ch, like, trigger, ref, rec)
   rec.batch = HELD
-  local page, index = locate(ref)
-  put(ch, page, index, rec)
+  local place = place_of(ch, ref)
+  put(ch, place.page, place.index, rec)
   keep_terms(ch.shard, trigger, like)
   redis.call('SADD', key(ch.shard, 'held'), ch.campaign .. ' ' .. trigger)
 end

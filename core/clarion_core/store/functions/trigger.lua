@@ -34,8 +34,7 @@ local function deliveries(_, args)
       for index = segment.offset, segment.offset + segment.count - 1 do
         local at = number * PAGE + index
         if at >= r.first and at <= r.last then
-          members[#members + 1] = {ref = ref_of(page, index), page = page, segment = segment,
-                                   rec = parse(ledger[tostring(index)])}
+          members[#members + 1] = member_of(ref_of(page, index), page, segment, ledger[tostring(index)])
         end
       end
     end
@@ -144,7 +143,7 @@ local function unhold(ch, trigger, limit)
     local pages = pages_of(account)
     each_delivery(ch.shard, trigger, pages, 1, #pages, function(ref, page, index, rec)
       if rec.batch == HELD and moved < limit then
-        regroup(ch, like, ref, rec, rec.due)
+        regroup(ch, like, ref, rec, num(rec.due))
         put(ch, page, index, rec)
         moved = moved + 1
       end
