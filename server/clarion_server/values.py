@@ -20,14 +20,12 @@ def from_value(value: struct_pb2.Value) -> object:
         return value.string_value
     if kind == "number_value":
         number = value.number_value
-        return int(number) if number.is_integer() and abs(number) <= 2**53 else number
-    if kind == "bool_value":
-        return value.bool_value
+        return int(number) if -(2**53) <= number <= 2**53 and number.is_integer() else number
     if kind == "struct_value":
         return from_struct(value.struct_value)
     if kind == "list_value":
         return [from_value(item) for item in value.list_value.values]
-    return None
+    return value.bool_value if kind == "bool_value" else None
 
 
 def to_value(value: object) -> struct_pb2.Value:

@@ -73,6 +73,7 @@ class RedisServer:
             "save": "",
             "maxmemory": "1gb",
             "maxmemory-policy": "noeviction",
+            "hash-max-listpack-value": "2048",
             **(extra or {}),
         }
 
