@@ -28,9 +28,9 @@ from support.processes import address_of
 
 AT_LEAST_ONCE, AT_MOST_ONCE, LONG = "at-least-once", "at-most-once", "long"
 CAMPAIGNS = (AT_LEAST_ONCE, AT_MOST_ONCE, LONG)
-# 5 MB as it is sent, within the 2 Mi characters of a text, and more than a connection's buffers take: a worker whose
-# peer does not read is in the middle of it.
-LONG_TEXT = "{% for _ in range(19) %}" + 2_000 * (51 * "é" + "\n") + "{% endfor %}"
+# 5.9 MB as it is sent, in 8 bits; within the 2 Mi characters of a text, and more than a connection's buffers take: a
+# worker whose peer does not read is in the middle of it.
+LONG_TEXT = "{% for _ in range(19) %}" + 2_000 * (51 * "€" + "\n") + "{% endfor %}"
 PATIENT = RetryConfig(max_attempts=1_000, max_backoff_s=0.5)
 ANSWER_S = 120.0
 # The launcher's, quicker than a user's: a run has many restarts.
