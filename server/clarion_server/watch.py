@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from clarion.v1 import trigger_service_pb2 as pb
 from clarion_core import logs
@@ -44,7 +44,6 @@ class _Shard:
     def __init__(self) -> None:
         self.feeds: dict[str, set[_Feed]] = {}
         self.wanted = asyncio.Event()  # whether there are any
-        self.position = ""  # the newest event that was fanned out
 
     def add(self, trigger_id: str, feed: _Feed) -> None:
         """Have the trigger's events offered to this feed."""
@@ -59,16 +58,17 @@ class _Shard:
         if not self.feeds:
             self.wanted.clear()
 
-    def offer(self, event: TriggerEvent) -> None:
-        """Offer the event to those who watch its trigger."""
-        for feed in self.feeds.get(event.trigger, ()):
-            feed.offer(event)
+    def offer(self, events: Sequence[TriggerEvent]) -> None:
+        """Offer each event to those who watch its trigger."""
+        for event in events:
+            for feed in self.feeds.get(event.trigger, ()):
+                feed.offer(event)
 
-    def have_all_look(self) -> None:
-        """There are events that nobody was offered: those who watch have to see for themselves."""
+    def wake_all(self, *, look: bool) -> None:
+        """Have everybody go on; `look` where events were not offered: they have to see for themselves."""
         for feeds in self.feeds.values():
             for feed in feeds:
-                feed.overrun = True
+                feed.overrun = feed.overrun or look
                 feed.offer(None)
 
 
@@ -88,7 +88,7 @@ class Watches:
         """End every watch: those who watch resume at another server."""
         self._draining = True
         for watched in self._watched:
-            watched.have_all_look()
+            watched.wake_all(look=False)
 
     async def watch(
         self, trigger_id: str, read: Callable[[], Awaitable[StoredTrigger]], token: str
@@ -156,23 +156,18 @@ class Watches:
         while True:
             await watched.wanted.wait()
             try:
-                watched.position = await self._events.last_id(shard)
-                watched.have_all_look()  # at what came up to here, which they may not have been offered
+                position = await self._events.last_id(shard)
+                watched.wake_all(look=True)  # what came up to here was offered to nobody
                 away = False
                 while watched.wanted.is_set():
-                    await self._fan_out(shard)
+                    for event_id, events in await self._events.wait(shard, position, watched.feeds):
+                        position = event_id
+                        watched.offer(events)
             except ClarionError as error:
                 if not away:
                     log.warning("events_away", shard=shard, reason=error.reason)
                 away = True
                 await asyncio.sleep(_STORE_RETRY_S)
-
-    async def _fan_out(self, shard: int) -> None:
-        watched = self._watched[shard]
-        for event_id, events in await self._events.wait(shard, watched.position, watched.feeds):
-            watched.position = event_id
-            for event in events:
-                watched.offer(event)
 
 
 def _checked(token: str, last: str) -> str:

@@ -201,6 +201,19 @@ async def test_a_message_dropped_by_a_kept_connection_goes_over_a_new_one(sink: 
     assert sink.connections == 4
 
 
+async def test_a_message_goes_over_a_new_connection_as_that_server_can_take_it(
+    sink: SmtpSink, open_channel: Open
+) -> None:
+    channel = open_channel(sink.port, connections=1)
+    await channel.send([email(1)])
+    sink.features = Features(eight_bit=False)  # of those that come now
+    sink.script("mail", "drop", nth=2)
+    assert all_sent(await channel.send([email(2, text="Käse und Brot\n")]))
+    assert sink.connections == 2
+    assert sink.messages[-1].content.isascii()
+    assert sink.messages[-1].parameters == ""
+
+
 async def test_a_message_dropped_on_two_connections_is_not_tried_on_a_third(sink: SmtpSink, open_channel: Open) -> None:
     channel = open_channel(sink.port, connections=1)
     await channel.send([email(1)])

@@ -217,24 +217,25 @@ async def test_those_who_went_away_make_room_for_others(clarion: Clarion) -> Non
     await clarion.live_campaign()
     trigger = await clarion.trigger()
     for _ in range(3):
-        streams = [watch(clarion, trigger.name, stub=stub) for _ in range(3)]
-        for stream in streams:
-            await stream.read()
+        streams = [await let_in(clarion, trigger, stub) for _ in range(3)]
         error = await refused(steps(watch(clarion, trigger.name, stub=stub)))
         assert error.says == (StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED")
         assert error.metadata == {"subject": "watches", "limit": "3"}
         for stream in streams:
             stream.cancel()
-        while await is_overloaded(watch(clarion, trigger.name, stub=stub)):
-            pass  # until the server has seen them go
 
 
-async def is_overloaded(stream: Any) -> bool:
-    try:
-        await first(stream)
-    except grpc.aio.AioRpcError as error:
-        return refusal_of(error).reason == "OVERLOADED"
-    return False
+async def let_in(clarion: Clarion, trigger: Proto, stub: Any) -> Any:
+    """A watch that has its snapshot, once the server has seen those go that were there before."""
+    while True:
+        stream = watch(clarion, trigger.name, stub=stub)
+        try:
+            await stream.read()
+        except grpc.aio.AioRpcError as error:
+            if refusal_of(error).reason != "OVERLOADED":
+                raise
+        else:
+            return stream
 
 
 class TestBehindTheWire:
@@ -306,6 +307,31 @@ class TestBehindTheWire:
             late = [step async for step in watches.watch(ids(trigger), read_and_move, "")]
         assert [step.WhichOneof("event") for step in late] == ["snapshot", "change"]
 
+    async def test_what_happens_before_the_stream_is_read_again_is_not_missed(
+        self, clarion: Clarion, store: Store, redis_server: RedisServer
+    ) -> None:
+        await clarion.live_campaign()
+        trigger, before = await clarion.trigger(), await clarion.trigger()
+        triggers = TriggerStore(store, 1, 86_400)
+
+        async def read(of: Proto) -> StoredTrigger:
+            found = await triggers.get(ids(of))
+            assert found is not None
+            return found
+
+        async with self.watches(store, redis_server) as watches:
+            seen = watches.watch(ids(before), lambda: read(before), "")
+            assert (await anext(seen)).HasField("snapshot")
+            await self.event(store, before, 1, "D")
+            assert [step.change.state async for step in seen] == [Proto.STATE_COMPLETED]
+            # Nobody watches now. A watch that begins stands between its snapshot and the first look at the stream.
+            watched = watches.watch(ids(trigger), lambda: read(trigger), "")
+            assert (await anext(watched)).HasField("snapshot")
+            await self.event(store, trigger, 1)
+            await self.event(store, trigger, 2, "D")
+            attempts = [step.change.deliveries[0].attempts async for step in watched]
+        assert attempts == [1, 2]
+
     async def test_a_watch_that_begins_while_the_server_drains_ends_at_once(
         self, clarion: Clarion, store: Store, redis_server: RedisServer
     ) -> None:
@@ -325,6 +351,19 @@ class TestBehindTheWire:
             assert (await anext(stream)).HasField("snapshot")
             with pytest.raises(Draining):
                 await anext(stream)
+
+
+async def test_a_stream_that_nobody_watches_is_not_read(clarion: Clarion, store: Store) -> None:
+    await clarion.live_campaign()
+    await store.command("CONFIG RESETSTAT")
+    await cancel(clarion, await clarion.trigger())
+    assert "cmdstat_xread" not in await store.command("INFO", "commandstats")
+    trigger = await clarion.trigger()
+    stream = watch(clarion, trigger.name)
+    assert (await stream.read()).HasField("snapshot")
+    await cancel(clarion, trigger)
+    assert (await steps(stream))[-1].change.state == Proto.STATE_CANCELLED
+    assert "cmdstat_xread" in await store.command("INFO", "commandstats")
 
 
 async def test_a_trigger_that_is_none_can_not_be_watched(clarion: Clarion) -> None:
