@@ -73,7 +73,7 @@ class RedisServer:
             "save": "",
             "maxmemory": "1gb",
             "maxmemory-policy": "noeviction",
-            "hash-max-listpack-value": "2048",
+            "hash-max-listpack-value": "2048",  # a lone trigger's recipient, with its data, in 125 bytes, not 280
             **(extra or {}),
         }
 

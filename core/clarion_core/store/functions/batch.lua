@@ -182,7 +182,8 @@ local function resolve(ch, results)
   end
 end
 
--- Record one outcome that was read, if the delivery is still where the worker believes it is. True if it left the batch.
+-- Record one outcome, if the delivery, whose record was read, is still where the worker believes it is. True if it
+-- left the batch.
 local function record(ch, b, result, fate_of)
   local ref, trigger, state, attempts, reason, detail, due, ambiguous = unpack(result)
   local rec = parse(place_of(ch, ref).text)

@@ -7,7 +7,7 @@ local function changes(shard, campaign, retention_s)
           left = {}, batches = {}, triggers = {}, order = {}, totals = {}, ended = {}, places = {}}
 end
 
--- Where a delivery's record is: {page, index, base, number}; with `text` once it was read.
+-- Where a delivery's record is: {page, index, base, number}; with `text` once `read_records` was asked for it.
 local function place_of(ch, ref)
   local place = ch.places[ref]
   if not place then
