@@ -55,6 +55,13 @@ def ids(trigger: Proto) -> str:
     return trigger.name.rpartition("/")[2]
 
 
+async def stored(store: Store, trigger: Proto) -> StoredTrigger:
+    """The trigger as a watch reads it."""
+    found = await TriggerStore(store, 1, 86_400).get(ids(trigger))
+    assert found is not None
+    return found
+
+
 async def cancel(clarion: Clarion, trigger: Proto) -> None:
     await clarion.triggers.CancelTrigger(pb.CancelTriggerRequest(name=trigger.name))
 
@@ -260,16 +267,10 @@ class TestBehindTheWire:
     ) -> None:
         await clarion.live_campaign()
         trigger, fast = await clarion.trigger(), await clarion.trigger()
-        triggers = TriggerStore(store, 1, 86_400)
-
-        async def read(of: Proto) -> StoredTrigger:
-            found = await triggers.get(ids(of))
-            assert found is not None
-            return found
 
         async with self.watches(store, redis_server) as watches:
-            slow = watches.watch(ids(trigger), lambda: read(trigger), "")
-            signal = watches.watch(ids(fast), lambda: read(fast), "")
+            slow = watches.watch(ids(trigger), lambda: stored(store, trigger), "")
+            signal = watches.watch(ids(fast), lambda: stored(store, fast), "")
             assert (await anext(slow)).HasField("snapshot")
             await anext(signal)
             total = BACKLOG + 150
@@ -287,19 +288,13 @@ class TestBehindTheWire:
     ) -> None:
         await clarion.live_campaign()
         trigger = await clarion.trigger()
-        triggers = TriggerStore(store, 1, 86_400)
-
-        async def read() -> StoredTrigger:
-            found = await triggers.get(ids(trigger))
-            assert found is not None
-            return found
 
         async with self.watches(store, redis_server) as watches:
-            early = watches.watch(ids(trigger), read, "")
+            early = watches.watch(ids(trigger), lambda: stored(store, trigger), "")
             await anext(early)
 
             async def read_and_move() -> StoredTrigger:
-                found = await read()
+                found = await stored(store, trigger)
                 await self.event(store, trigger, 1, "D")
                 await anext(early)  # the fan-out is past the event now
                 return found
@@ -312,20 +307,14 @@ class TestBehindTheWire:
     ) -> None:
         await clarion.live_campaign()
         trigger, before = await clarion.trigger(), await clarion.trigger()
-        triggers = TriggerStore(store, 1, 86_400)
-
-        async def read(of: Proto) -> StoredTrigger:
-            found = await triggers.get(ids(of))
-            assert found is not None
-            return found
 
         async with self.watches(store, redis_server) as watches:
-            seen = watches.watch(ids(before), lambda: read(before), "")
+            seen = watches.watch(ids(before), lambda: stored(store, before), "")
             assert (await anext(seen)).HasField("snapshot")
             await self.event(store, before, 1, "D")
             assert [step.change.state async for step in seen] == [Proto.STATE_COMPLETED]
             # Nobody watches now. A watch that begins stands between its snapshot and the first look at the stream.
-            watched = watches.watch(ids(trigger), lambda: read(trigger), "")
+            watched = watches.watch(ids(trigger), lambda: stored(store, trigger), "")
             assert (await anext(watched)).HasField("snapshot")
             await self.event(store, trigger, 1)
             await self.event(store, trigger, 2, "D")
@@ -337,15 +326,12 @@ class TestBehindTheWire:
     ) -> None:
         await clarion.live_campaign()
         trigger = await clarion.trigger()
-        triggers = TriggerStore(store, 1, 86_400)
 
         async with self.watches(store, redis_server) as watches:
 
             async def read() -> StoredTrigger:
                 watches.drain()
-                found = await triggers.get(ids(trigger))
-                assert found is not None
-                return found
+                return await stored(store, trigger)
 
             stream = watches.watch(ids(trigger), read, "")
             assert (await anext(stream)).HasField("snapshot")
