@@ -12,8 +12,7 @@ from aiosmtpd.smtp import SMTP, Envelope
 
 from clarion_core.domain.outcome import PermanentFailure, Sent
 from clarion_workers.channels.email import EmailChannel
-
-from .conftest import email
+from support.emails import email
 
 Open = Callable[..., EmailChannel]
 

@@ -14,8 +14,7 @@ from clarion_workers.channels.email.body import body
 from clarion_workers.channels.email.message import BuiltEmail
 from clarion_workers.channels.email.mime import MimeBuilder
 from clarion_workers.channels.email.session import stuffed, wire_form
-
-from .conftest import email
+from support.emails import email
 
 PIECES = ["\n", "\n", "\n.", ".", " ", "\t", "=", "é", "Ж", "word ", "x" * 74, "x" * 75, "x" * 76, "--=_", "\0", "\x7f"]
 TEXT = st.lists(st.sampled_from(PIECES), max_size=30).map("".join)

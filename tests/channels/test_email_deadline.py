@@ -11,9 +11,8 @@ import pytest
 from clarion_core.domain.delivery import Reason
 from clarion_core.domain.outcome import Sent, TransientFailure
 from clarion_workers.channels.email import EmailChannel
+from support.emails import email
 from support.smtp_sink import Features, SmtpSink
-
-from .conftest import email
 
 Open = Callable[..., EmailChannel]
 

@@ -15,8 +15,9 @@ from clarion_core.domain.outcome import PermanentFailure
 from clarion_workers.channels.email.message import BuiltEmail
 from clarion_workers.channels.email.mime import MimeBuilder
 from clarion_workers.channels.email.session import stuffed, wire_form
+from support.emails import email
 
-from .conftest import email, shown_name
+from .conftest import shown_name
 
 BUILDER = MimeBuilder("mail.example.com")
 MESSAGES_AN_EXAMPLE = 10

@@ -14,8 +14,9 @@ from clarion_core.domain.outcome import PermanentFailure
 from clarion_workers.channels.email.address import AddressRefused, parse_mailbox
 from clarion_workers.channels.email.message import BuiltEmail, EmailMessage
 from clarion_workers.channels.email.mime import MimeBuilder
+from support.emails import DATE_S, email
 
-from .conftest import DATE_S, email, shown_name
+from .conftest import shown_name
 
 BUILDER = MimeBuilder("mail.example.com")
 

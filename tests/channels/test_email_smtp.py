@@ -18,9 +18,8 @@ from clarion_core.domain.outcome import Ambiguous, Outcome, PermanentFailure, Se
 from clarion_core.settings import WorkerSettings
 from clarion_workers.channels.email import EmailChannel, from_settings, session
 from clarion_workers.channels.email.session import stuffed
+from support.emails import config, email
 from support.smtp_sink import Features, SmtpSink, wait_for_process
-
-from .conftest import config, email
 
 Open = Callable[..., EmailChannel]
 TESTS = Path(__file__).parents[1]

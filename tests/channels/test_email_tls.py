@@ -15,9 +15,8 @@ import uvloop
 from clarion_core.domain.delivery import Reason
 from clarion_core.domain.outcome import Outcome, Sent, TransientFailure
 from clarion_workers.channels.email import EmailChannel
+from support.emails import config, email
 from support.smtp_sink import Features, SmtpSink
-
-from .conftest import config, email
 
 Open = Callable[..., EmailChannel]
 

@@ -73,7 +73,7 @@ class Post:
         window: int = 20,
         lease_s: float = 60.0,
         batches: BatchStore | None = None,
-        router: Router[EmailMessage] | None = None,
+        router: Router | None = None,
     ) -> None:
         batches = batches or records.worker("post", round(1000 * lease_s))
         self.draining = asyncio.Event()

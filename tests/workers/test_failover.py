@@ -17,7 +17,7 @@ from clarion_core.domain.delivery import Reason
 from clarion_core.domain.recipient import Recipient
 from clarion_core.store.breakers import Breakers
 from clarion_core.store.records import encode_recipient
-from clarion_workers.channels.email import EmailChannel, EmailMessage, SmtpConfig
+from clarion_workers.channels.email import EmailChannel, SmtpConfig
 from clarion_workers.providers import Router
 from support.breakers import let_pass
 from support.post import Post, email_campaign
@@ -40,7 +40,7 @@ async def sinks() -> AsyncIterator[list[SmtpSink]]:
 @pytest.fixture
 async def over(records: Records, a_post: APost) -> AsyncIterator[Callable[..., Post]]:
     """Makes delivery steps that send over these sinks, the first one first."""
-    routers: list[Router[EmailMessage]] = []
+    routers: list[Router] = []
 
     def make(sinks: Sequence[SmtpSink], throttles: Sequence[Throttle | None] = (None, None), **options: Any) -> Post:
         providers = tuple(

@@ -32,7 +32,7 @@ QUICK = BreakerPolicy(pause_ms=1, pause_max_ms=1, look_ms=1)  # a pause that nob
 
 FAILED = Verdict(badly=POLICY.in_a_row)
 
-MakeRouter = Callable[..., Router[EmailMessage]]
+MakeRouter = Callable[..., Router]
 
 
 def email(number: int = 0, to: str = "") -> EmailMessage:
@@ -72,7 +72,7 @@ def breakers(store: Store) -> Breakers:
 @pytest.fixture
 async def a_router(store: Store) -> AsyncIterator[MakeRouter]:
     """Makes routers, each as another worker's, to servers at these ports."""
-    made: list[Router[EmailMessage]] = []
+    made: list[Router] = []
 
     def make(
         ports: Sequence[int],
@@ -82,7 +82,7 @@ async def a_router(store: Store) -> AsyncIterator[MakeRouter]:
         policy: BreakerPolicy | None = None,
         on: Store = store,
         **options: Any,
-    ) -> Router[EmailMessage]:
+    ) -> Router:
         providers = tuple(
             Provider(name=name, weight=weight) for name, weight, _ in zip(NAMES, weights, ports, strict=False)
         )
@@ -119,13 +119,13 @@ def ports(*sinks: SmtpSink) -> list[int]:
     return [sink.port for sink in sinks]
 
 
-async def route(router: Router[EmailMessage], tried: frozenset[str] = frozenset()) -> Route:
+async def route(router: Router, tried: frozenset[str] = frozenset()) -> Route:
     chosen = await router.choose(tried)
     assert isinstance(chosen, Route)
     return chosen
 
 
-async def send(router: Router[EmailMessage], messages: Sequence[EmailMessage]) -> list[Outcome]:
+async def send(router: Router, messages: Sequence[EmailMessage]) -> list[Outcome]:
     """Hand these over to whichever provider the router chooses."""
     return await router.hand_over(await route(router), messages)
 

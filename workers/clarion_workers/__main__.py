@@ -7,7 +7,7 @@ import sys
 import uvloop
 
 from clarion_core import collector, program
-from clarion_core.channel_file import ChannelsInvalid
+from clarion_core.configuration.file import ChannelsInvalid
 from clarion_core.exposition import MetricsPortTaken
 from clarion_core.settings import WorkerSettings
 from clarion_core.store.promises import StoreMismatch

@@ -13,6 +13,7 @@ from clarion_core.domain.delivery import DeliveryState, Reason
 from clarion_core.domain.retry import Conclusion, clip
 from clarion_core.store.batches import Claim
 from clarion_core.store.triggers import StoredDelivery
+from clarion_workers.channels import Message
 from clarion_workers.channels.email import EmailMessage
 from clarion_workers.revisions import Revisions
 
@@ -22,7 +23,7 @@ class Ready:
     """A delivery and its message."""
 
     delivery: StoredDelivery
-    message: EmailMessage
+    message: Message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

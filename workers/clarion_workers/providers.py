@@ -12,21 +12,25 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Generic
+from typing import Any
 
 from clarion_core import logs
+from clarion_core.configuration import file
+from clarion_core.configuration.channels import SETTINGS_ALONE
 from clarion_core.domain.breaker import NOTHING, BreakerState, Probe, Standing, Verdict, verdict
 from clarion_core.domain.campaign import Throttle
 from clarion_core.domain.channel import ChannelConfiguration, Provider
 from clarion_core.domain.errors import StoreUnavailable
+from clarion_core.domain.medium import Medium
 from clarion_core.domain.outcome import Outcome
 from clarion_core.domain.routing import pick
-from clarion_core.settings import WorkerSettings
+from clarion_core.settings import WorkerSettings, variable
 from clarion_core.store.batches import Way
 from clarion_core.store.breakers import Breakers
 from clarion_core.store.store import Store
-from clarion_workers.channels import Channel, CutOff, MessageT_contra
-from clarion_workers.channels.email import EmailChannel, EmailMessage, configured
+from clarion_workers.channels import Channel, CutOff, Message
+from clarion_workers.channels.email import EmailChannel, from_settings
+from clarion_workers.channels.registry import PROVIDERS, Opening
 
 KNOWN_S = 0.5  # what was asked holds for so long: other workers' failures are heard of that late at most
 
@@ -66,7 +70,7 @@ class _Known:
     good_until: float
 
 
-class Router(Generic[MessageT_contra]):
+class Router:
     """Routes the messages of one channel. `channels` has one for each provider, by its name.
 
     `draw` returns an even random number in [0, 1).
@@ -75,7 +79,7 @@ class Router(Generic[MessageT_contra]):
     def __init__(
         self,
         configuration: ChannelConfiguration,
-        channels: Mapping[str, Channel[MessageT_contra]],
+        channels: Mapping[str, Channel[Any]],
         breakers: Breakers,
         *,
         draw: Callable[[], float] = random.random,
@@ -112,7 +116,7 @@ class Router(Generic[MessageT_contra]):
         limits = ((f"channel:{channel.channel}", channel.throttle), (f"provider:{provider.name}", provider.throttle))
         return Way(provider=provider.name, limits=tuple((name, throttle or Throttle()) for name, throttle in limits))
 
-    async def hand_over(self, route: Route, messages: Sequence[MessageT_contra]) -> list[Outcome]:
+    async def hand_over(self, route: Route, messages: Sequence[Message]) -> list[Outcome]:
         """Hand the messages over to the route's provider, and report how it did; one outcome each, in order.
 
         Cancelled, it reports nothing: that was not the provider's doing.
@@ -180,8 +184,16 @@ class Router(Generic[MessageT_contra]):
         return {"channel": self.configuration.channel, "provider": name, "health": round(standing.health, 2)}
 
 
-def email_router(settings: WorkerSettings, store: Store) -> Router[EmailMessage]:
-    """The e-mail channel as the channel configuration describes it. `ChannelsInvalid` where its file does not fit."""
-    configuration, servers = configured(settings, os.environ)
-    channels = {name: EmailChannel(server) for name, server in servers.items()}
-    return Router(configuration, channels, Breakers(store, channel=configuration.channel))
+def email_router(settings: WorkerSettings, store: Store) -> Router:
+    """The e-mail channel as its configuration describes it. `ChannelsInvalid` where the file does not fit."""
+    opening = Opening(environment=os.environ, message_id_domain=settings.message_id_domain)
+    email = file.read(settings.channels, os.environ).email if settings.channels else None
+    if email is None:
+        [alone] = SETTINGS_ALONE.providers
+        channel = EmailChannel(from_settings(settings))
+        return Router(SETTINGS_ALONE, {alone.name: channel}, Breakers(store, channel="email"))
+    for field_name in sorted(settings.model_fields_set):
+        if field_name.startswith("smtp_"):
+            log.warning("setting_unused", name=variable(field_name), because=variable("channels"))
+    channels = {each.name: PROVIDERS[each.kind](each.settings, opening) for each in email.providers}
+    return Router(email.configuration(Medium.EMAIL), channels, Breakers(store, channel="email"))

@@ -27,8 +27,7 @@ from clarion_core.domain.retry import Conclusion, clip, conclude
 from clarion_core.domain.routing import fails_over, postponed
 from clarion_core.store.batches import NOWHERE, Advanced, BatchStore, Claim, Permit, Result, Step, Wanted, Way
 from clarion_core.store.triggers import StoredDelivery
-from clarion_workers.channels import CutOff
-from clarion_workers.channels.email import EmailMessage
+from clarion_workers.channels import CutOff, Message
 from clarion_workers.leases import Lease, Leases
 from clarion_workers.messages import Composer, Ready, Unready
 from clarion_workers.providers import NoRoute, Route, Router
@@ -49,7 +48,7 @@ class Post:
     batches: BatchStore
     leases: Leases
     composer: Composer
-    router: Router[EmailMessage]
+    router: Router
     windows: Windows
     draining: asyncio.Event
 
@@ -274,7 +273,7 @@ class Run:
             self._conclude([item for item, _ in known], [outcome for _, outcome in known])
             raise
 
-    def _timed(self, item: Ready, now_ms: int) -> EmailMessage:
+    def _timed(self, item: Ready, now_ms: int) -> Message:
         expires_ms = self._claim.expires_ms[item.delivery.trigger_id]
         if not expires_ms:
             return item.message

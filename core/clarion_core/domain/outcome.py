@@ -9,9 +9,10 @@ from clarion_core.domain.delivery import Reason
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
-    """The provider took responsibility. `detail` is what it said."""
+    """The provider took responsibility. `detail` is what it said, `provider_id` its own id of the message, if any."""
 
     detail: str = ""
+    provider_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,10 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
+import msgspec
+
 from clarion_core.domain.outcome import Outcome
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What every channel takes has this much: whose delivery it is, and until when it is worth sending.
+
+    `deadline_s` is when it is too late to hand it over, on this process' monotonic clock, infinite where it never is.
+    A struct, since one is made for every message: a frozen dataclass takes four times as long to make.
+    """
+
+    delivery_id: str
+    deadline_s: float = math.inf
+
+    @property
+    def weight(self) -> int:
+        """How many permits of a throttle it takes."""
+        return 1
+
 
 MessageT_contra = TypeVar("MessageT_contra", contravariant=True)
 

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from clarion_core import channel_file, logs
-from clarion_core.channel_config import SETTINGS_ALONE, SmtpPart
-from clarion_core.domain.channel import ChannelConfiguration
-from clarion_core.settings import WorkerSettings, variable
-
-log = logs.get(__name__)
+from clarion_core.configuration.smtp import SmtpPart
+from clarion_core.settings import WorkerSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,28 +57,8 @@ def from_settings(settings: WorkerSettings) -> SmtpConfig:
     )
 
 
-def configured(
-    settings: WorkerSettings, environment: Mapping[str, str]
-) -> tuple[ChannelConfiguration, dict[str, SmtpConfig]]:
-    """The e-mail channel as the file describes it, or the settings alone; and its providers' servers, by name.
-
-    `ChannelsInvalid` where the file does not fit.
-    """
-    if settings.channels is None:
-        [alone] = SETTINGS_ALONE.providers
-        return SETTINGS_ALONE, {alone.name: from_settings(settings)}
-    email = channel_file.read(settings.channels, environment).email
-    for field_name in sorted(settings.model_fields_set):
-        if field_name.startswith("smtp_"):
-            log.warning("setting_unused", name=variable(field_name), because=variable("channels"))
-    servers = {
-        provider.name: _from_file(provider.smtp, provider.smtp.password(environment), settings.message_id_domain)
-        for provider in email.providers
-    }
-    return email.configuration(), servers
-
-
-def _from_file(smtp: SmtpPart, password: str, message_id_domain: str) -> SmtpConfig:
+def from_part(smtp: SmtpPart, password: str, message_id_domain: str) -> SmtpConfig:
+    """A server as a configuration describes it."""
     return SmtpConfig(
         host=smtp.host,
         port=smtp.port,

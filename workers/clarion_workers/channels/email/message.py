@@ -1,23 +1,18 @@
-"""What the e-mail channel takes, and what its builder makes of it.
-
-One of each is made for every message: structs, which take a quarter of a frozen dataclass' time to make.
-"""
+"""What the e-mail channel takes, and what its builder makes of it."""
 
 from __future__ import annotations
 
-import math
-
 import msgspec
 
+from clarion_workers.channels import Message
 
-class EmailMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+
+class EmailMessage(Message, frozen=True, kw_only=True, gc=False):
     """One rendered e-mail. `sender` and `reply_to` are RFC 5322 mailboxes, `to_address` is a bare address.
 
-    `html` and `text` are UTF-8; they and `reply_to` may be empty: there is none. `date_s` is seconds since 1970;
-    `deadline_s` is when it is too late to hand it over, on this process' monotonic clock, infinite where it never is.
+    `html` and `text` are UTF-8; they and `reply_to` may be empty: there is none. `date_s` is seconds since 1970.
     """
 
-    delivery_id: str
     sender: str
     to_address: str
     subject: str
@@ -25,7 +20,6 @@ class EmailMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     reply_to: str = ""
     html: bytes = b""
     text: bytes = b""
-    deadline_s: float = math.inf
 
 
 class BuiltEmail(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -8,16 +8,19 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from clarion_core.channel_config import ProviderPart, RetryPart, SmtpPart
-from clarion_core.channel_file import ChannelsInvalid, read
+from clarion_core.configuration.channels import EmailPart, EmailProvider, ProviderPart
+from clarion_core.configuration.file import ChannelsInvalid, read
+from clarion_core.configuration.part import RetryPart, Secret
+from clarion_core.configuration.smtp import SmtpPart
 from clarion_core.domain.campaign import RetryPolicy, Throttle
 from clarion_core.domain.channel import ChannelConfiguration, Provider, Routing
+from clarion_core.domain.medium import Medium
 from clarion_core.settings import WorkerSettings, allowed
 
 ROOT = Path(__file__).parents[2]
 SECRET = "canary4711"
 SMTP = "email.providers[0].smtp"
-SAYS = "password_env or password_file says where"
+SAYS = "must not stand here itself; say where it is: {env: NAME} or {file: path}"
 NEEDS_TLS = "username needs TLS, because host is not on this machine; set security to starttls or tls"
 NOT_YAML = "this is not YAML as we read it"
 LEAST = "email: {providers: [{name: one, smtp: {host: mail.example.com}}]}"
@@ -38,13 +41,24 @@ def problems(file: Path, text: str, environment: dict[str, str] | None = None) -
     return [line.removeprefix(f"{file}: ") for line in refused.value.lines]
 
 
+def email_of(file: Path, environment: dict[str, str] | None = None) -> EmailPart:
+    email = read(file, environment).email
+    assert email
+    return email
+
+
+def server(provider: EmailProvider) -> SmtpPart:
+    assert provider.smtp
+    return provider.smtp
+
+
 def smtp(fields: str) -> str:
     return f"email: {{providers: [{{name: one, smtp: {{{fields}}}}}]}}"
 
 
 def test_the_example_says_what_it_says() -> None:
-    email = read(ROOT / "examples" / "channels.yaml", {"RELAY_PASSWORD": SECRET}).email
-    assert email.configuration() == ChannelConfiguration(
+    email = email_of(ROOT / "examples" / "channels.yaml", {"RELAY_PASSWORD": SECRET})
+    assert email.configuration(Medium.EMAIL) == ChannelConfiguration(
         channel="email",
         routing=Routing.ORDER,
         throttle=Throttle(rate_per_s=500, burst=100),
@@ -54,10 +68,11 @@ def test_the_example_says_what_it_says() -> None:
             Provider(name="backup"),
         ),
     )
-    primary, backup = email.providers
-    assert (primary.smtp.host, primary.smtp.port, primary.smtp.security) == ("smtp.relay.example", 587, "starttls")
-    assert primary.smtp.password({"RELAY_PASSWORD": SECRET}) == SECRET
-    assert (backup.smtp.connections, backup.smtp.password({})) == (8, "")
+    primary, backup = (server(provider) for provider in email.providers)
+    assert (primary.host, primary.port, primary.security) == ("smtp.relay.example", 587, "starttls")
+    assert primary.password
+    assert primary.password.read({"RELAY_PASSWORD": SECRET}) == SECRET
+    assert (backup.connections, backup.password) == (8, None)
 
 
 def test_the_readmes_file_fits(file: Path) -> None:
@@ -65,18 +80,18 @@ def test_the_readmes_file_fits(file: Path) -> None:
         r"^```yaml\n(email:.*?)^```$", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE | re.DOTALL
     )
     file.write_text(text)
-    email = read(file, {"RELAY_PASSWORD": SECRET}).email
+    email = email_of(file, {"RELAY_PASSWORD": SECRET})
     assert [provider.name for provider in email.providers] == ["primary", "backup"]
 
 
 def test_what_is_left_out_has_a_default(file: Path) -> None:
     file.write_text(LEAST)
-    assert read(file).email.configuration() == ChannelConfiguration(
+    assert email_of(file).configuration(Medium.EMAIL) == ChannelConfiguration(
         channel="email", providers=(Provider(name="one"),), routing=Routing.ORDER, throttle=None, retry=RetryPolicy()
     )
 
 
-@pytest.mark.parametrize("field", sorted(SmtpPart.model_fields.keys() - {"password_env", "password_file"}))
+@pytest.mark.parametrize("field", sorted(SmtpPart.model_fields.keys() - {"password"}))
 def test_a_server_in_the_file_has_the_rules_and_the_default_of_the_setting(field: str) -> None:
     ours, setting = SmtpPart.model_fields[field], WorkerSettings.model_fields[f"smtp_{field}"]
     if ours.json_schema_extra is None:
@@ -87,7 +102,7 @@ def test_a_server_in_the_file_has_the_rules_and_the_default_of_the_setting(field
     assert patterns[0] == patterns[1]
 
 
-@pytest.mark.parametrize("part", [ProviderPart, RetryPart, SmtpPart])
+@pytest.mark.parametrize("part", [ProviderPart, EmailProvider, RetryPart, Secret, SmtpPart])
 def test_every_field_has_words_for_what_may_stand_there(part: type[BaseModel]) -> None:
     assert all(allowed(field) for field in part.model_fields.values())
 
@@ -97,7 +112,7 @@ def test_every_field_has_words_for_what_may_stand_there(part: type[BaseModel]) -
     [
         ("", ["the file: must be a mapping with email"]),
         ("- 1", ["the file: must be a mapping with email"]),
-        ("email:", ["email: must be a mapping with providers and the like"]),
+        ("email:", ["the file: needs one of email"]),
         (
             "{email: {}, sms: {}}",
             [
@@ -106,10 +121,10 @@ def test_every_field_has_words_for_what_may_stand_there(part: type[BaseModel]) -
             ],
         ),
         ("email: {providers: []}", ["email.providers: must be a list of 1 to 16 providers"]),
-        ("email: {providers: [3]}", ["email.providers[0]: must be a mapping with name and smtp"]),
+        ("email: {providers: [3]}", ["email.providers[0]: must be a mapping with name and what kind it is"]),
         (
             "email: {providers: [{name: one}]}",
-            [f"{SMTP}: is missing; must be a mapping with host, port, security and the like"],
+            ["email.providers[0]: needs one of smtp"],
         ),
         (LEAST[:-1] + ", routing: sideways}", ["email.routing: must be order or weight"]),
         (LEAST[:-1] + ", routign: order}", ["email.routign: is not known here; did you mean routing?"]),
@@ -130,15 +145,15 @@ def test_every_field_has_words_for_what_may_stand_there(part: type[BaseModel]) -
         (smtp("host: a, port: '25'"), [f"{SMTP}.port: must be a whole number from 1 to 65535"]),
         (smtp("host: a, connections: true"), [f"{SMTP}.connections: must be a whole number from 1 to 1000"]),
         (smtp("host: a, security: off"), [f"{SMTP}.security: must be none, starttls or tls"]),
-        (smtp(f"host: a, password: {SECRET}"), [f"{SMTP}.password: must not stand in this file; {SAYS} it is"]),
+        (smtp(f"host: a, password: {SECRET}"), [f"{SMTP}.password: {SAYS}"]),
         (
             smtp(f"host: localhost, username: {SECRET}"),
-            [f"{SMTP}: username and the password go together; {SAYS} that is"],
+            [f"{SMTP}: username and password go together"],
         ),
-        (smtp(f"host: a, username: {SECRET}, password_env: A"), [f"{SMTP}: {NEEDS_TLS}"]),
+        (smtp(f"host: a, username: {SECRET}, password: {{env: A}}"), [f"{SMTP}: {NEEDS_TLS}"]),
         (
-            smtp("host: a, password_env: A, password_file: a"),
-            [f"{SMTP}: password_env and password_file say the same thing; keep one of them"],
+            smtp("host: a, password: {env: A, file: a}"),
+            [f"{SMTP}.password: needs one of env and file, which say where it is"],
         ),
         (
             f"email: {{providers: [{LEAST[20:-2]}, {LEAST[20:-2]}]}}",
@@ -170,23 +185,25 @@ def test_what_the_file_refers_to_is_looked_for_where_it_is_used_and_nowhere_else
     text = (
         "email: {providers: ["
         "{name: one, smtp: {host: a, security: tls, ca_file: missing.pem}},"
-        "{name: two, smtp: {host: localhost, username: ana, password_env: NO_SUCH}},"
-        "{name: three, smtp: {host: localhost, username: ana, password_file: empty}}]}"
+        "{name: two, smtp: {host: localhost, username: ana, password: {env: NO_SUCH}}},"
+        "{name: three, smtp: {host: localhost, username: ana, password: {file: empty}}}]}"
     )
     assert problems(file, text, {}) == [
         "email.providers[0].smtp.ca_file: must be the path of a readable PEM file of certificates",
-        "email.providers[1].smtp.password_env: must be the name of an environment variable that is set",
-        "email.providers[2].smtp.password_file: must be the path of a readable file that holds the password",
+        "email.providers[1].smtp.password.env: must be the name of an environment variable that is set",
+        "email.providers[2].smtp.password.file: must be the path of a readable file that holds it",
     ]
-    assert len(read(file).email.providers) == 3
+    assert len(email_of(file).providers) == 3
 
 
 def test_a_password_is_in_a_file_beside_this_one(file: Path) -> None:
     (file.parent / "secret").write_text(f"{SECRET}\n")
-    file.write_text(smtp("host: localhost, username: ana, password_file: secret"))
-    [provider] = read(file, {}).email.providers
-    assert provider.smtp.password_file == file.parent / "secret"
-    assert provider.smtp.password({}) == SECRET
+    file.write_text(smtp("host: localhost, username: ana, password: {file: secret}"))
+    [provider] = email_of(file, {}).providers
+    password = server(provider).password
+    assert password
+    assert password.file == file.parent / "secret"
+    assert password.read({}) == SECRET
 
 
 def test_a_file_that_is_not_there_is_said_to_be_unreadable(file: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -11,7 +11,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from clarion_core.channel_config import TOLD, Channels, Surroundings
+from clarion_core.configuration.channels import Channels, ProviderPart
+from clarion_core.configuration.part import TOLD, Surroundings
 from clarion_core.settings import allowed
 
 
@@ -75,21 +76,19 @@ def _complaint(problem: ErrorDetails) -> str:
 
 
 def _unknown(key: str, known: Sequence[str]) -> str:
-    if key == "password":
-        return "must not stand in this file; password_env or password_file says where it is"
     close = difflib.get_close_matches(key, known, n=1)
     return "is not known here; " + (f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}")
 
 
 def _place(loc: Sequence[str | int]) -> tuple[str, str, Sequence[str]]:
     """A place in the file: its path, what may stand there in words, and the keys that are known beside it."""
-    path, words = "", "a mapping with email"
+    path, words = "", f"a mapping with {_listed(Channels.model_fields)}"
     part: type[BaseModel] | None = Channels
     known: Sequence[str] = ()
     for step in loc:
         if isinstance(step, int):
             path += f"[{step}]"
-            words = "a mapping with name and smtp"
+            words = "a mapping with name and what kind it is" if part and issubclass(part, ProviderPart) else ""
             continue
         path += f".{step}" if path else step
         known = list(part.model_fields) if part else ()
@@ -97,6 +96,11 @@ def _place(loc: Sequence[str | int]) -> tuple[str, str, Sequence[str]]:
         words = allowed(field) if field else ""
         part = _part(field.annotation) if field else None
     return path or "the file", words, known
+
+
+def _listed(names: Iterable[str]) -> str:
+    *most, last = names
+    return f"{', '.join(most)} or {last}" if most else last
 
 
 def _part(annotation: Any) -> type[BaseModel] | None:

@@ -1,0 +1,123 @@
+"""The channels of a configuration: their providers, how one is chosen, and how fast and how often it is tried."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal, Self, cast
+
+from pydantic import Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from clarion_core.configuration.part import TOLD, Part, RetryPart, ThrottlePart, text
+from clarion_core.configuration.smtp import SmtpPart
+from clarion_core.domain.campaign import RetryPolicy
+from clarion_core.domain.channel import ChannelConfiguration, Provider, Routing
+from clarion_core.domain.medium import Medium
+
+_THROTTLE = text("a mapping with rate_per_s and burst")
+
+
+class ProviderPart(Part):
+    """A provider: what is the same for every kind, and one key that is the kind."""
+
+    name: Annotated[
+        str,
+        text("a lower-case letter, then up to 31 letters, digits and hyphens", pattern=r"^[a-z][a-z0-9-]{0,31}$"),
+    ]
+    weight: Annotated[int, Field(ge=1, le=1_000)] = 1
+    throttle: Annotated[ThrottlePart | None, _THROTTLE] = None
+
+    @classmethod
+    def kinds(cls) -> tuple[str, ...]:
+        """The kinds of provider that this channel knows."""
+        return tuple(name for name in cls.model_fields if name not in ProviderPart.model_fields)
+
+    @property
+    def kind(self) -> str:
+        """Which kind it is."""
+        return next(kind for kind in self.kinds() if getattr(self, kind) is not None)
+
+    @property
+    def settings(self) -> Part:
+        """What is told of it besides."""
+        return cast("Part", getattr(self, self.kind))
+
+    @property
+    def medium(self) -> Medium:
+        """What it speaks."""
+        return cast("Any", self.settings).MEDIUM  # type: ignore[no-any-return]  # every kind's part has one
+
+    def provider(self) -> Provider:
+        """The same in the domain's words."""
+        return Provider(
+            name=self.name, weight=self.weight, throttle=self.throttle.throttle() if self.throttle else None
+        )
+
+    @model_validator(mode="after")
+    def _is_of_one_kind(self) -> Self:
+        if sum(getattr(self, kind) is not None for kind in self.kinds()) != 1:
+            raise PydanticCustomError(TOLD, "needs one of {kinds}", {"kinds": ", ".join(self.kinds())})
+        return self
+
+
+class EmailProvider(ProviderPart):
+    """A provider of e-mail."""
+
+    smtp: Annotated[SmtpPart | None, text("a mapping with host, port, security and the like")] = None
+
+
+class ChannelPart(Part):
+    """What is told of a channel, whichever."""
+
+    CHANNEL: ClassVar[str]
+
+    routing: Literal["order", "weight"] = "order"
+    throttle: Annotated[ThrottlePart | None, _THROTTLE] = None
+    retry: Annotated[RetryPart, text("a mapping with max_attempts, max_age_s and the like")] = RetryPart()
+    providers: Annotated[list[ProviderPart], text("a list of 1 to 16 providers", min_length=1, max_length=16)]
+
+    @field_validator("providers")
+    @classmethod
+    def _names_are_unique(cls, providers: list[ProviderPart]) -> list[ProviderPart]:
+        names = [provider.name for provider in providers]
+        for name in names:
+            if names.count(name) > 1:
+                raise PydanticCustomError(TOLD, "two are called {name}; each needs a name of its own", {"name": name})
+        return providers
+
+    def of_medium(self, medium: Medium) -> list[ProviderPart]:
+        """The providers that speak this."""
+        return [provider for provider in self.providers if provider.medium is medium]
+
+    def configuration(self, medium: Medium) -> ChannelConfiguration:
+        """The same in the domain's words, for one of the channel's media; it may have no provider for it."""
+        return ChannelConfiguration(
+            channel=self.CHANNEL,
+            providers=tuple(provider.provider() for provider in self.of_medium(medium)),
+            routing=Routing(self.routing),
+            throttle=self.throttle.throttle() if self.throttle else None,
+            retry=RetryPolicy(**self.retry.model_dump()),
+        )
+
+
+class EmailPart(ChannelPart):
+    """The e-mail channel."""
+
+    CHANNEL: ClassVar = "email"
+
+    providers: Annotated[list[EmailProvider], text("a list of 1 to 16 providers", min_length=1, max_length=16)]  # type: ignore[assignment]  # frozen: nobody adds another kind
+
+
+class Channels(Part):
+    """The whole file: a configuration for each channel that has one."""
+
+    email: Annotated[EmailPart | None, text("a mapping with providers and the like")] = None
+
+    @model_validator(mode="after")
+    def _has_a_channel(self) -> Self:
+        if all(getattr(self, channel) is None for channel in type(self).model_fields):
+            raise PydanticCustomError(TOLD, "needs one of {channels}", {"channels": ", ".join(type(self).model_fields)})
+        return self
+
+
+SETTINGS_ALONE = ChannelConfiguration(channel="email", providers=(Provider(name="smtp"),))
+"""The e-mail channel where there is no file: one provider, which the CLARION_SMTP_* settings describe."""

@@ -1,0 +1,1 @@
+"""Push notifications: FCM, APNs and Web Push."""

@@ -1,0 +1,1 @@
+"""Webhooks: calls of endpoints that belong to somebody else, signed as Standard Webhooks says."""
