@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 
 from clarion_core.domain.errors import CampaignStateError
+from clarion_core.domain.medium import Channel
 
 MIN_BACKOFF_S = 1  # a due time is a whole second of the store's clock, never the current one
 
@@ -161,6 +162,11 @@ class Definition:
     retry_policy: RetryPolicy = RetryPolicy()
     time_to_live_s: int = 0  # 0: for ever
     throttle: Throttle = Throttle()
+
+    @property
+    def channels(self) -> Mapping[Channel, str]:
+        """The channels it has something to say on, each with the name of the channel configuration that is used."""
+        return {Channel.EMAIL: Channel.EMAIL.value} if self.email else {}
 
     @property
     def ambiguity(self) -> AmbiguityPolicy:
