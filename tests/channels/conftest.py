@@ -68,7 +68,13 @@ async def open_channel() -> AsyncIterator[Callable[..., EmailChannel]]:
 
 
 @pytest.fixture(params=KINDS)
-async def peer(request: pytest.FixtureRequest, server_tls: ssl.SSLContext, ca: trustme.CA) -> AsyncIterator[Peer]:
-    async with peer_of(request.param, server_tls, ca) as made:
+def kind(request: pytest.FixtureRequest) -> str:
+    """Each kind of provider that a configuration may name."""
+    return str(request.param)
+
+
+@pytest.fixture
+async def peer(kind: str, server_tls: ssl.SSLContext, ca: trustme.CA) -> AsyncIterator[Peer]:
+    async with peer_of(kind, server_tls, ca) as made:
         yield made
         await made.close()

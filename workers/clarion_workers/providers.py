@@ -30,7 +30,8 @@ from clarion_core.store.breakers import Breakers
 from clarion_core.store.store import Store
 from clarion_workers.channels import Channel, CutOff, Message
 from clarion_workers.channels.email import EmailChannel, from_settings
-from clarion_workers.channels.registry import PROVIDERS, Opening
+from clarion_workers.channels.kind import Opening
+from clarion_workers.channels.registry import PROVIDERS
 
 KNOWN_S = 0.5  # what was asked holds for so long: other workers' failures are heard of that late at most
 
@@ -195,5 +196,5 @@ def email_router(settings: WorkerSettings, store: Store) -> Router:
     for field_name in sorted(settings.model_fields_set):
         if field_name.startswith("smtp_"):
             log.warning("setting_unused", name=variable(field_name), because=variable("channels"))
-    channels = {each.name: PROVIDERS[each.kind](each.settings, opening) for each in email.providers}
+    channels = {each.name: PROVIDERS[each.kind].open(each.settings, opening) for each in email.providers}
     return Router(email.configuration(Medium.EMAIL), channels, Breakers(store, channel="email"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import ssl
 from contextlib import AbstractAsyncContextManager
+from typing import cast
 
 import trustme
 
@@ -22,3 +23,14 @@ def peer_of(kind: str, server_tls: ssl.SSLContext, ca: trustme.CA) -> AbstractAs
     """The peer of a kind of provider; every kind has one."""
     made: AbstractAsyncContextManager[Peer] = importlib.import_module(f"{__name__}.{kind}").peer(server_tls, ca)
     return made
+
+
+def peer_class(kind: str) -> type[Peer]:
+    """The class of that peer, which its module defines."""
+    module = importlib.import_module(f"{__name__}.{kind}")
+    [found] = [each for each in vars(module).values() if _is_peer(each) and each.__module__ == module.__name__]
+    return cast("type[Peer]", found)
+
+
+def _is_peer(thing: object) -> bool:
+    return isinstance(thing, type) and issubclass(thing, Peer)

@@ -29,6 +29,8 @@ class Peer(ABC):
     docstring why.
     """
 
+    TESTED_BY: str
+    """What the kind is tested against, in words for docs/channels.md."""
     behaviours: Sequence[str] = BEHAVIOURS
     LARGE = 2_000_000
     """Characters of a text that it certainly takes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,6 +22,7 @@ from .peer import BEHAVIOURS, Peer
 class SmtpPeer(Peer):
     """Can't say how long to wait when it throttles (421 and 4yz have no such field), and has no idempotency key."""
 
+    TESTED_BY = "a scripted SMTP server; aiosmtpd"
     behaviours = tuple(each for each in BEHAVIOURS if each != "throttles")
     SECRETS = ("example.com", "ada", "scripted", "wrong", "Thank")
     ADDRESSES: ClassVar = {
@@ -62,6 +64,10 @@ class SmtpPeer(Peer):
         parsed = [message_from_bytes(message.content, policy=default) for message in self.sink.messages]
         return [str(each.get_body(("plain",)).get_content()) for each in parsed]  # type: ignore[union-attr]
 
+    def lifetimes_s(self) -> list[float | None]:
+        by = [re.search(r"\bBY=(\d+);R", message.parameters) for message in self.sink.messages]
+        return [float(found[1]) if found else None for found in by]
+
     async def wait_for(self, count: int) -> None:
         await self.sink.wait_for(count)
 
@@ -76,6 +82,6 @@ class SmtpPeer(Peer):
 
 @asynccontextmanager
 async def peer(server_tls: ssl.SSLContext, _ca: trustme.CA) -> AsyncIterator[SmtpPeer]:
-    features = Features(starttls=True, auth="PLAIN LOGIN", user="", password="right")
+    features = Features(deliver_by=True, starttls=True, auth="PLAIN LOGIN", user="", password="right")
     async with SmtpSink(features, tls=server_tls) as running:
         yield SmtpPeer(running)

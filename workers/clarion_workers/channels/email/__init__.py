@@ -1,7 +1,23 @@
 """E-mail over SMTP: a fast MIME builder and a client that keeps and pipelines its connections."""
 
+from clarion_core.configuration.smtp import SmtpPart
+from clarion_core.domain.medium import Medium
 from clarion_workers.channels.email.config import SmtpConfig, from_part, from_settings
 from clarion_workers.channels.email.message import EmailMessage
 from clarion_workers.channels.email.smtp import EmailChannel
+from clarion_workers.channels.kind import Opening, ProviderKind, Supports
 
-__all__ = ["EmailChannel", "EmailMessage", "SmtpConfig", "from_part", "from_settings"]
+__all__ = ["SMTP", "EmailChannel", "EmailMessage", "SmtpConfig", "from_part", "from_settings"]
+
+
+def _open(part: SmtpPart, opening: Opening) -> EmailChannel:
+    return EmailChannel(from_part(part, opening.secret(part.password), opening.message_id_domain))
+
+
+SMTP = ProviderKind(
+    title="SMTP server",
+    medium=Medium.EMAIL,
+    open=_open,
+    supports=Supports(expiry="DELIVERBY (RFC 2852), where the server offers it"),
+    notes="The Message-ID is the same in every attempt; servers need not look at it.",
+)

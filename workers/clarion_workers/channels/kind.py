@@ -1,0 +1,58 @@
+"""What a kind of provider tells of itself: how a channel to it is opened, and what it can do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from clarion_core.configuration.part import Secret
+from clarion_core.domain.medium import Medium
+from clarion_workers.channels import Channel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """What providers are opened with besides their own settings."""
+
+    environment: Mapping[str, str]
+    message_id_domain: str
+
+    def secret(self, secret: Secret | None) -> str:
+        """What a reference refers to; nothing for none. `KeyError` or `OSError` where it is gone meanwhile."""
+        return secret.read(self.environment) if secret else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Supports:
+    """What a kind of provider can do, in a few words on how; empty where it can't. docs/channels.md is made of it.
+
+    The conformance suite holds it against what a provider's peer was given: a claim that is not so fails.
+    """
+
+    idempotency_key: str = ""
+    """It takes a second hand-over under the same key for the first one."""
+    provider_id: str = ""
+    """It answers with an id of its own, which receipts name."""
+    expiry: str = ""
+    """It is told until when a message is worth delivering."""
+    retry_after: str = ""
+    """It says how long to wait when it wants less."""
+    receipts: str = ""
+    """It tells later what became of a message."""
+    attachments: str = ""
+    """It takes files, or links to media."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderKind:
+    """A kind of provider. Its name is the key in the registry, and in configurations."""
+
+    title: str
+    """As people call it."""
+    medium: Medium
+    open: Callable[[Any, Opening], Channel[Any]]
+    """A channel to it, of its part of the configuration. `KeyError` or `OSError` where a secret is gone meanwhile."""
+    supports: Supports
+    notes: str = ""
+    """What whoever chooses it should know besides: one or two sentences."""
