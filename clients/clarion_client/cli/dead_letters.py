@@ -25,6 +25,10 @@ _OTHER_ENDS = {
     Delivery.REASON_TRIGGER_CANCELLED,
     Delivery.REASON_CAMPAIGN_STOPPED,
     Delivery.REASON_EXPIRED,
+    Delivery.REASON_ADDRESS_SUPPRESSED,
+    Delivery.REASON_DOMAIN_SUPPRESSED,
+    Delivery.REASON_ADDRESS_NOT_ALLOWED,
+    Delivery.REASON_DOMAIN_NOT_ALLOWED,
 }
 _REASONS = {
     views.word(Delivery.Reason, number).lower(): number

@@ -34,6 +34,10 @@ ERROR_CLASSES: Mapping[Reason, ErrorClass | None] = {
     Reason.CAMPAIGN_STOPPED: None,
     Reason.EXPIRED: None,
     Reason.INTERNAL: ErrorClass.UNKNOWN,
+    Reason.ADDRESS_SUPPRESSED: ErrorClass.RECIPIENT,
+    Reason.DOMAIN_SUPPRESSED: ErrorClass.RECIPIENT,
+    Reason.ADDRESS_NOT_ALLOWED: ErrorClass.RECIPIENT,
+    Reason.DOMAIN_NOT_ALLOWED: ErrorClass.RECIPIENT,
 }
 
 

@@ -7,6 +7,8 @@ it in one step also on a Redis Cluster; `{control}` holds what is not per shard.
 
 from __future__ import annotations
 
+from clarion_core.domain.suppression import COUNTED_MS, COUNTER_KEPT_MS
+
 CONTROL = "control"
 PAGE = 100  # deliveries a page, and a batch, at most
 
@@ -51,6 +53,9 @@ KINDS = {
     "paused": "paused",  # set  lanes that nobody takes from                            until resumed
     "throttles": "throttles",  # hash   limits set at runtime, "rate burst"             until cleared
     "recounts": "recounts",  # hash     triggers recounted: how many were right         for good
+    "list": "sl:",  # hash      a suppression or allow list: entries, buckets, active   until empty and not active
+    "listed": "se:",  # hash    a bucket of a list's entries                            entries: as they say
+    "lists": "lists",  # set    lists that are there                                    entries: as their list
     "meta": "meta",  # hash     number of shards, format of the records                 for good
 }
 
@@ -71,6 +76,9 @@ LIMITS = {
     "SLOT_LOOK_MS": 15_000,  # a batch that waits for its slot looks this often whether those before it are gone
     "LEASE_MAX_MS": 300_000,  # the longest lease a worker can be told
     "WORKER_TTL_MS": 30_000,
+    "BUCKET": 48,  # entries a bucket of a list on average, at most
+    "SOFT_APART_S": COUNTED_MS // 1000,
+    "SOFT_KEPT_S": COUNTER_KEPT_MS // 1000,
     "CLOCKS_DIFFER_MS": 2_000,  # a worker's clock may be behind the store's by this much and find new work at once
 }
 

@@ -31,6 +31,7 @@ _FILES = (
     "campaign",
     "sweep",
     "breaker",
+    "suppression",
     "workers",
     "register",
 )

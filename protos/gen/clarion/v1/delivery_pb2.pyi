@@ -43,7 +43,7 @@ class Delivery(_message.Message):
         STATE_FAILED: Delivery._State.ValueType  # 5
         """Refused for good, or out of attempts, or not renderable. Final, unless it is redriven."""
         STATE_SUPPRESSED: Delivery._State.ValueType  # 6
-        """Not sent because of a suppression. Final."""
+        """Not sent because of a suppression, or because an allow list does not name the address. Final."""
         STATE_EXPIRED: Delivery._State.ValueType  # 7
         """Not sent because its time was over. Final."""
         STATE_CANCELLED: Delivery._State.ValueType  # 8
@@ -67,7 +67,7 @@ class Delivery(_message.Message):
     STATE_FAILED: Delivery.State.ValueType  # 5
     """Refused for good, or out of attempts, or not renderable. Final, unless it is redriven."""
     STATE_SUPPRESSED: Delivery.State.ValueType  # 6
-    """Not sent because of a suppression. Final."""
+    """Not sent because of a suppression, or because an allow list does not name the address. Final."""
     STATE_EXPIRED: Delivery.State.ValueType  # 7
     """Not sent because its time was over. Final."""
     STATE_CANCELLED: Delivery.State.ValueType  # 8
@@ -117,6 +117,22 @@ class Delivery(_message.Message):
         """The recipient can't be reached for now: a full mailbox, greylisting (SMTP 4yz to RCPT, or one whose enhanced code
         is about the mailbox, 4.2.z).
         """
+        REASON_ADDRESS_SUPPRESSED: Delivery._Reason.ValueType  # 40
+        """The address is on the workspace's suppression list of the channel; `detail` says why and since when. SUPPRESSED.
+        In Adobe Journey Optimizer: 050102 EmailSuppressed; of other channels than e-mail 050107 Suppressed.
+        """
+        REASON_DOMAIN_SUPPRESSED: Delivery._Reason.ValueType  # 41
+        """Its domain, or the host of a webhook's URL, is on that list. SUPPRESSED.
+        In Adobe Journey Optimizer: 050105 DomainSuppressed; of webhooks 050107 Suppressed.
+        """
+        REASON_ADDRESS_NOT_ALLOWED: Delivery._Reason.ValueType  # 42
+        """The channel's allow list is active, and neither the address nor its domain is on it. SUPPRESSED.
+        In Adobe Journey Optimizer: 050103 EmailNotAllowed; of other channels 050108 NotAllowed.
+        """
+        REASON_DOMAIN_NOT_ALLOWED: Delivery._Reason.ValueType  # 43
+        """The channel's allow list is active and names domains alone, and the address's is not among them. SUPPRESSED.
+        In Adobe Journey Optimizer: 050106 DomainNotAllowed; of webhooks 050108 NotAllowed.
+        """
 
     class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
         """Reason says why a delivery is where it is. New values may appear."""
@@ -156,6 +172,22 @@ class Delivery(_message.Message):
     REASON_RECIPIENT_DEFERRED: Delivery.Reason.ValueType  # 13
     """The recipient can't be reached for now: a full mailbox, greylisting (SMTP 4yz to RCPT, or one whose enhanced code
     is about the mailbox, 4.2.z).
+    """
+    REASON_ADDRESS_SUPPRESSED: Delivery.Reason.ValueType  # 40
+    """The address is on the workspace's suppression list of the channel; `detail` says why and since when. SUPPRESSED.
+    In Adobe Journey Optimizer: 050102 EmailSuppressed; of other channels than e-mail 050107 Suppressed.
+    """
+    REASON_DOMAIN_SUPPRESSED: Delivery.Reason.ValueType  # 41
+    """Its domain, or the host of a webhook's URL, is on that list. SUPPRESSED.
+    In Adobe Journey Optimizer: 050105 DomainSuppressed; of webhooks 050107 Suppressed.
+    """
+    REASON_ADDRESS_NOT_ALLOWED: Delivery.Reason.ValueType  # 42
+    """The channel's allow list is active, and neither the address nor its domain is on it. SUPPRESSED.
+    In Adobe Journey Optimizer: 050103 EmailNotAllowed; of other channels 050108 NotAllowed.
+    """
+    REASON_DOMAIN_NOT_ALLOWED: Delivery.Reason.ValueType  # 43
+    """The channel's allow list is active and names domains alone, and the address's is not among them. SUPPRESSED.
+    In Adobe Journey Optimizer: 050106 DomainNotAllowed; of webhooks 050108 NotAllowed.
     """
 
     class _ErrorClass:

@@ -1,0 +1,195 @@
+"""Suppressions: who must not be sent to, why, and what a provider's answers make of an address.
+
+The store applies these decisions in its own functions, in the step that writes; the tests hold both side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from clarion_core.domain.delivery import Reason
+from clarion_core.domain.medium import Channel
+
+DAY_MS = 86_400_000
+SOFT_BOUNCES = 5
+"""Soft bounces after which an address is suppressed, unless the channel configuration says so."""
+SOFT_BOUNCES_MAX = 20
+COUNTED_MS = DAY_MS
+"""Of soft bounces within this time of the last one that counted, none counts."""
+COUNTER_KEPT_MS = 180 * DAY_MS
+"""A counter is forgotten this long after the last soft bounce that counted."""
+COMMENT_MAX = 200
+SOURCE_MAX = 64
+
+
+class SuppressionReason(StrEnum):
+    """Why an address or a domain is suppressed; the value is the letter the store keeps."""
+
+    HARD_BOUNCE = "H"  # a provider says that there is no such address
+    SOFT_BOUNCES = "S"  # as many soft bounces as the threshold, with no success between them
+    COMPLAINT = "C"  # the recipient called a message spam
+    UNSUBSCRIBED = "U"  # the recipient asked for no more, like STOP to an SMS
+    DEVICE_GONE = "D"  # a push service says that the token is no longer one
+    ENDPOINT_GONE = "E"  # a webhook answered 410
+    MANUAL = "M"  # somebody wants it so
+    IMPORT = "I"  # it came in a file
+
+
+class TargetKind(StrEnum):
+    """What an entry of a list names."""
+
+    ADDRESS = "ADDRESS"  # one e-mail address, phone number, push token or webhook URL
+    DOMAIN = "DOMAIN"  # an e-mail domain or a webhook's host; `*.` in front: all below it, and not itself
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What an entry of a list names, in its normal form. See `clarion_core.targets`."""
+
+    kind: TargetKind
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """An entry of a suppression list or, where `reason` is None, of an allow list.
+
+    `source` names who made it: a provider, a caller. Times are milliseconds since 1970 by the store's clock;
+    `expire_ms` 0: it holds for good.
+    """
+
+    target: Target
+    reason: SuppressionReason | None = None
+    source: str = ""
+    comment: str = ""
+    create_ms: int = 0
+    expire_ms: int = 0
+
+    def holds(self, now_ms: int) -> bool:
+        """Whether it is in force."""
+        return not self.expire_ms or self.expire_ms > now_ms
+
+
+def merged(old: Entry | None, new: Entry, *, now_ms: int, told: bool) -> Entry:
+    """What stands after `new` is added where `old` stood.
+
+    What somebody tells (`told`) replaces what stood, what providers report only adds to it. A complaint never takes the
+    place of another reason: some channels pass over complaints, and must not over the other.
+    """
+    if old is None or not old.holds(now_ms):
+        return new
+    weaker = new.reason is SuppressionReason.COMPLAINT and old.reason is not SuppressionReason.COMPLAINT
+    stronger = old.reason is SuppressionReason.COMPLAINT and new.reason is not SuppressionReason.COMPLAINT
+    if told and not weaker:
+        return new
+    kept = new if stronger else old
+    lasts = 0 if 0 in (old.expire_ms, new.expire_ms) else max(old.expire_ms, new.expire_ms)
+    return Entry(
+        target=kept.target,
+        reason=kept.reason,
+        source=kept.source,
+        comment=kept.comment,
+        create_ms=kept.create_ms,
+        expire_ms=lasts,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoftCounter:
+    """Soft bounces of an address that counted, and when the last of them did."""
+
+    count: int
+    last_ms: int
+
+
+def after_soft_bounce(counter: SoftCounter | None, *, now_ms: int, threshold: int) -> SoftCounter | None:
+    """The counter after one more soft bounce; None where the address is to be suppressed.
+
+    At most one a day counts, so that the retries of a day say no more than one of them.
+    """
+    if counter is None or now_ms >= counter.last_ms + COUNTER_KEPT_MS:
+        counter = SoftCounter(count=0, last_ms=now_ms - COUNTED_MS)
+    if now_ms < counter.last_ms + COUNTED_MS:
+        return counter
+    count = counter.count + 1
+    return None if count >= threshold else SoftCounter(count=count, last_ms=now_ms)
+
+
+class Fact(StrEnum):
+    """What somebody reports of an address; the value is what the store's function takes."""
+
+    HARD_BOUNCE = "H"
+    COMPLAINT = "C"
+    UNSUBSCRIBED = "U"
+    DEVICE_GONE = "D"
+    ENDPOINT_GONE = "E"
+    SOFT_BOUNCE = "soft"  # counts towards SOFT_BOUNCES
+    REACHED = "ok"  # a message arrived: soft bounces are counted anew
+
+
+GONE: Mapping[Channel, Fact] = {
+    Channel.EMAIL: Fact.HARD_BOUNCE,
+    Channel.SMS: Fact.HARD_BOUNCE,
+    Channel.PUSH: Fact.DEVICE_GONE,
+    Channel.WEBHOOK: Fact.ENDPOINT_GONE,
+}
+"""What an address that is no longer one is called, by channel."""
+
+
+class VerdictKind(StrEnum):
+    """Whether an address may be sent to; the value is what the store's function answers."""
+
+    MAY = ""
+    ADDRESS_SUPPRESSED = "A"
+    DOMAIN_SUPPRESSED = "D"
+    ADDRESS_NOT_ALLOWED = "N"
+    DOMAIN_NOT_ALLOWED = "M"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Whether an address may be sent to. `by` is the suppression that forbids it.
+
+    `counting`: soft bounces of it were counted, so a success has something to set back.
+    """
+
+    kind: VerdictKind = VerdictKind.MAY
+    by: Entry | None = None
+    counting: bool = False
+
+    @property
+    def may(self) -> bool:
+        """Whether it may be sent to."""
+        return self.kind is VerdictKind.MAY
+
+
+MAY = Verdict()
+
+REASONS: Mapping[VerdictKind, Reason] = {
+    VerdictKind.ADDRESS_SUPPRESSED: Reason.ADDRESS_SUPPRESSED,
+    VerdictKind.DOMAIN_SUPPRESSED: Reason.DOMAIN_SUPPRESSED,
+    VerdictKind.ADDRESS_NOT_ALLOWED: Reason.ADDRESS_NOT_ALLOWED,
+    VerdictKind.DOMAIN_NOT_ALLOWED: Reason.DOMAIN_NOT_ALLOWED,
+}
+"""What a delivery ends with that may not be sent."""
+
+# Adobe Journey Optimizer's exclusion codes. Its lists know e-mail alone; its codes without a channel stand for ours.
+_AJO_EMAIL: Mapping[Reason, str] = {
+    Reason.ADDRESS_SUPPRESSED: "050102",  # EmailSuppressed
+    Reason.DOMAIN_SUPPRESSED: "050105",  # DomainSuppressed
+    Reason.ADDRESS_NOT_ALLOWED: "050103",  # EmailNotAllowed
+    Reason.DOMAIN_NOT_ALLOWED: "050106",  # DomainNotAllowed
+}
+_AJO_ANY: Mapping[Reason, str] = {
+    Reason.ADDRESS_SUPPRESSED: "050107",  # Suppressed
+    Reason.DOMAIN_SUPPRESSED: "050107",
+    Reason.ADDRESS_NOT_ALLOWED: "050108",  # NotAllowed
+    Reason.DOMAIN_NOT_ALLOWED: "050108",
+}
+
+
+def ajo_code(reason: Reason, channel: Channel) -> str:
+    """What Adobe Journey Optimizer calls this exclusion, six digits; empty where it has no word for it."""
+    return (_AJO_EMAIL if channel is Channel.EMAIL else _AJO_ANY).get(reason, "")
