@@ -1,7 +1,7 @@
 """Providers over HTTP: one bounded, reused set of connections, and the question of what a broken call means.
 
-A call that broke before its request was on the way is a transient failure; one that broke afterwards is ambiguous. What
-an answer means is the provider's own business.
+A call that broke before its request was given to the connection is a transient failure; one that broke afterwards is
+ambiguous. What an answer means is the provider's own business; what a status says of its own accord is in `answers`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
-from types import SimpleNamespace
 from typing import Any, Generic, TypeVar
 
 import aiohttp
@@ -30,6 +29,8 @@ ANSWER_MAX = 65_536
 # connection that is being closed is ambiguous.
 _IDLE_S = 15.0
 _LATE = TransientFailure(reason=Reason.EXPIRED, detail="its time was over before it could be handed over")
+# Answers are small, and a provider's JSON has to be read as it comes: no compression is asked for.
+_HEADERS = {"User-Agent": "Clarion", "Accept-Encoding": "identity"}
 
 MessageT = TypeVar("MessageT", bound=Message)
 
@@ -56,16 +57,62 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         """How long the provider asks to wait (RFC 9110 §10.2.3: seconds, or a date); None where it does not say."""
         return retry_after_s(self.headers.get("Retry-After", ""), time.time())
 
+    def json(self) -> Any:
+        """The body as JSON; None where it is none, or is too long to be read whole."""
+        try:
+            return msgspec.json.decode(self.body)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return None
+
 
 def retry_after_s(value: str, now_s: float) -> float | None:
     """What a Retry-After header says, in seconds from now; None where it says nothing that can be read."""
     value = value.strip()
-    if value.isdecimal():
+    if value.isascii() and value.isdecimal():
         return float(value[:9])
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - now_s)
     except (ValueError, OverflowError):
         return None
+
+
+class Body(aiohttp.Payload):
+    """A request's body, which knows whether the request was given to the connection, and takes it back.
+
+    A connection that has spoken unasked is never given one: what it said would be taken for the answer.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(content)
+        self._size = len(content)
+        self._transport: asyncio.Transport | None = None
+
+    @property
+    def sent(self) -> bool:
+        """Whether the server may have the request, or get it yet."""
+        return self._transport is not None
+
+    @property
+    def consumed(self) -> bool:
+        """What was sent once is not sent again: aiohttp repeats PUT, GET and the like after a broken connection."""
+        return self.sent
+
+    def take_back(self) -> None:
+        """Give up. What is still here of the request never leaves, and nobody acts on the beginning of one."""
+        if self._transport and self._transport.get_write_buffer_size():
+            self._transport.abort()
+            self._transport = None
+
+    async def write(self, writer: Any) -> None:
+        """Give the request to the connection (aiohttp). Its headers wait for the first bytes of the body."""
+        if writer.protocol.should_close or not writer.protocol.is_connected():
+            raise aiohttp.ServerDisconnectedError
+        self._transport = writer.transport
+        await writer.write(self._value)
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        """The body as text (aiohttp)."""
+        return str(self._value, encoding, errors)
 
 
 class HttpChannel(ABC, Generic[MessageT]):
@@ -131,62 +178,58 @@ class HttpChannel(ABC, Generic[MessageT]):
         return outcome
 
     async def _attempt(self, call: _Call, index: int, message: MessageT) -> Outcome:
-        left_s = message.deadline_s - time.monotonic()
-        if left_s <= 0:
+        if message.deadline_s <= time.monotonic():
             return _LATE
-        trace = SimpleNamespace(sent=False)
+        body: Body | None = None
         try:
             request = await self.request(message)
             if not isinstance(request, Request):
                 return request
             if message.deadline_s <= time.monotonic():
                 return _LATE
-            answer = await self._ask(request, trace)
+            body = Body(request.body)
+            answer = await self._ask(request, body)
             self._troubled = False
             return self.outcome(message, answer)
         except asyncio.CancelledError:
-            if trace.sent:
+            if _arrives(body):
                 call.outcomes[index] = Ambiguous(detail="cut off by the shutdown")
             raise
         except Exception as error:  # whatever a call meets is its outcome
-            return self._broken(message, error, sent=trace.sent)
+            return self._broken(message, error, sent=_arrives(body))
 
-    async def _ask(self, request: Request, trace: SimpleNamespace) -> Answer:
+    async def _ask(self, request: Request, body: Body) -> Answer:
         session = self._session = self._session or self._open()
         async with session.request(
-            request.method,
-            request.url,
-            data=request.body,
-            headers=request.headers,
-            allow_redirects=False,
-            trace_request_ctx=trace,
+            request.method, request.url, data=body, headers=request.headers, allow_redirects=False
         ) as response:
-            body = await response.content.read(ANSWER_MAX)
-            while len(body) < ANSWER_MAX and (more := await response.content.read(ANSWER_MAX - len(body))):
-                body += more
-            return Answer(status=response.status, headers=response.headers, body=body)
+            if not body.sent:  # it answers something else
+                response.close()
+                raise aiohttp.ServerDisconnectedError
+            content = await response.content.read(ANSWER_MAX)
+            while len(content) < ANSWER_MAX and (more := await response.content.read(ANSWER_MAX - len(content))):
+                content += more
+            return Answer(status=response.status, headers=response.headers, body=content)
 
     def _open(self) -> aiohttp.ClientSession:
-        watched = aiohttp.TraceConfig()
-        watched.on_request_headers_sent.append(_note_sent)
         connector = self._connector or aiohttp.TCPConnector(
             limit=self._connections, ssl=self._tls or True, keepalive_timeout=_IDLE_S
         )
         return aiohttp.ClientSession(
             connector=connector,
             timeout=aiohttp.ClientTimeout(total=self._timeout_s),
-            trace_configs=[watched],
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
-            skip_auto_headers=["User-Agent"],
-            headers={"User-Agent": "Clarion"},
+            skip_auto_headers=["Content-Type"],
+            headers=_HEADERS,
         )
 
     def _broken(self, message: MessageT, error: Exception, *, sent: bool) -> Outcome:
         kind = type(error).__name__
-        if not isinstance(error, aiohttp.ClientError | TimeoutError | OSError):
-            log.exception("message_not_sent", provider=self.name, delivery=message.delivery_id)
-            detail = f"not sent: {kind}"
+        usual = isinstance(error, aiohttp.ClientError | TimeoutError | OSError)
+        if not usual or isinstance(error, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError):
+            log.error("message_not_sent", provider=self.name, delivery=message.delivery_id, exc_info=not usual)
+            detail = f"{'not understood' if sent else 'not sent'}: {kind}"
             return Ambiguous(detail=detail) if sent else PermanentFailure(reason=Reason.INTERNAL, detail=detail)
         if sent:
             return Ambiguous(detail=f"no answer: {kind}")
@@ -205,5 +248,9 @@ class _Call:
         self.outcomes: list[Outcome | None] = [None] * size
 
 
-async def _note_sent(_session: Any, context: SimpleNamespace, _params: Any) -> None:
-    context.trace_request_ctx.sent = True
+def _arrives(body: Body | None) -> bool:
+    """Whether the server may have, or get, the request of a call that is given up."""
+    if body is None:
+        return False
+    body.take_back()
+    return body.sent
