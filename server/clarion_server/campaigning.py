@@ -38,7 +38,7 @@ from clarion_core.domain.recipient import Recipient
 from clarion_core.domain.trigger import Counts
 from clarion_core.store.campaigns import CampaignStore, RequestKey, Slot
 from clarion_core.store.records import decode_campaign, fingerprint
-from clarion_server.triggering import recipient_problems
+from clarion_server.recipients import recipient_problems
 
 TRIES = 5
 
@@ -190,7 +190,7 @@ class Campaigns:
     async def _check(self, definition: Definition, path: str) -> None:
         """Raise what is wrong with a definition: its declarations first, then its templates with line and column."""
         problems = declaration_problems(definition.context, f"{path}.context")
-        if definition.email is None:
+        if not definition.contents:
             problems.append(FieldProblem(path=f"{path}.contents", description="at least one channel needs content"))
         least_s = MIN_RETRY_AGE_S[definition.category]
         if definition.retry_policy.max_age_s < least_s:

@@ -15,13 +15,13 @@ from clarion_core.domain.campaign import (
     Category,
     ContextField,
     Definition,
-    EmailContent,
     FieldType,
     RetryPolicy,
     Throttle,
 )
 from clarion_core.domain.errors import FieldProblem, InvalidRequest
 from clarion_core.domain.trigger import Counts
+from clarion_server.convert_content import from_contents, to_contents
 from clarion_server.convert_trigger import timestamp
 from clarion_server.values import from_value, to_value
 
@@ -61,7 +61,7 @@ _SETTERS: dict[str, Callable[[Proto], dict[str, object]]] = {
     "category": lambda proto: {"category": _CATEGORIES.get(proto.category, Category.TRANSACTIONAL)},
     "ambiguity_policy": lambda proto: {"ambiguity_policy": _POLICIES.get(proto.ambiguity_policy)},
     "context": lambda proto: {"context": tuple(_field(field) for field in proto.context)},
-    "contents": lambda proto: {"email": _email(proto.contents)},
+    "contents": lambda proto: to_contents(proto.contents),
     "retry_policy": lambda proto: {"retry_policy": _retry_policy(proto.retry_policy)},
     "time_to_live_s": lambda proto: {"time_to_live_s": proto.time_to_live_s},
     "throttle": lambda proto: {"throttle": Throttle(rate_per_s=proto.throttle.rate_per_s, burst=proto.throttle.burst)},
@@ -110,7 +110,7 @@ def from_campaign(campaign: Campaign, counts: Counts | None = None) -> Proto:
         category=CATEGORIES[definition.category],
         ambiguity_policy=POLICIES[policy] if policy else Proto.AMBIGUITY_POLICY_UNSPECIFIED,
         context=[_from_field(field) for field in definition.context],
-        contents=[_from_email(definition.email)] if definition.email else [],
+        contents=from_contents(definition),
         retry_policy=campaign_pb2.RetryPolicy(
             max_attempts=definition.retry_policy.max_attempts,
             initial_backoff_s=definition.retry_policy.initial_backoff_s,
@@ -161,30 +161,6 @@ def _from_field(field: ContextField) -> campaign_pb2.ContextField:
         default=to_value(field.default) if field.has_default else None,
         description=field.description,
     )
-
-
-def _email(contents: Iterable[campaign_pb2.Content]) -> EmailContent | None:
-    found: EmailContent | None = None
-    for index, content in enumerate(contents):
-        if found is not None:
-            description = "e-mail has content already; each channel has it once"
-            raise InvalidRequest.of([FieldProblem(path=f"campaign.contents[{index}]", description=description)])
-        proto = content.email
-        found = EmailContent(
-            sender=getattr(proto, "from"),
-            reply_to=proto.reply_to,
-            subject=proto.subject,
-            html=proto.html,
-            text=proto.text,
-        )
-    return found
-
-
-def _from_email(email: EmailContent) -> campaign_pb2.Content:
-    content = campaign_pb2.EmailContent(
-        reply_to=email.reply_to, subject=email.subject, html=email.html, text=email.text, **{"from": email.sender}
-    )
-    return campaign_pb2.Content(email=content)
 
 
 def _retry_policy(proto: campaign_pb2.RetryPolicy) -> RetryPolicy:

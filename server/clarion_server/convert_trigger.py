@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from google.protobuf import timestamp_pb2
 
@@ -10,9 +10,11 @@ from clarion.v1 import delivery_pb2, trigger_pb2, trigger_service_pb2
 from clarion_core.domain.delivery import DeliveryState, Reason
 from clarion_core.domain.error_class import ERROR_CLASSES, RETRYABLE, ErrorClass
 from clarion_core.domain.errors import FieldProblem, InvalidRequest
-from clarion_core.domain.recipient import Recipient
+from clarion_core.domain.medium import Channel, Medium
+from clarion_core.domain.recipient import Device, Recipient
 from clarion_core.domain.trigger import Counts, Refusal, Trigger, TriggerEvent, TriggerState, trigger_name
 from clarion_core.store.triggers import StoredDelivery
+from clarion_core.telephone import plain_number
 from clarion_server.values import from_struct
 
 Proto = trigger_pb2.Trigger
@@ -28,6 +30,12 @@ STATES = {
 DELIVERY_STATES = {state: Delivery.State.Value(f"STATE_{state.name}") for state in DeliveryState}
 REASONS = {reason: Delivery.Reason.Value(f"REASON_{reason.value or 'UNSPECIFIED'}") for reason in Reason}
 ERROR_CLASS_NUMBERS = {each: Delivery.ErrorClass.Value(f"ERROR_CLASS_{each.value}") for each in ErrorClass}
+PLATFORMS = {
+    Medium.FCM: trigger_pb2.Device.PLATFORM_FCM,
+    Medium.APNS: trigger_pb2.Device.PLATFORM_APNS,
+    Medium.WEB_PUSH: trigger_pb2.Device.PLATFORM_WEB,
+}
+_PLATFORMS = {number: medium for medium, number in PLATFORMS.items()}
 _REASONS = {number: reason for reason, number in REASONS.items()}
 _DELIVERY_STATES = {number: state for state, number in DELIVERY_STATES.items()}
 _FIRST_S, _LAST_S = -62_135_596_800, 253_402_300_799  # what google.protobuf.Timestamp can be
@@ -53,11 +61,20 @@ def to_recipient(proto: trigger_pb2.Recipient) -> Recipient:
     """A recipient as a caller wrote it."""
     return Recipient(
         user_id=proto.user_id,
-        addresses=dict(proto.addresses),
+        addresses=_addresses(proto.addresses),
+        devices=tuple(Device(platform=_PLATFORMS[each.platform], token=each.token) for each in proto.devices),
         locale=proto.locale,
         profile=from_struct(proto.profile) if proto.HasField("profile") else {},
         context=from_struct(proto.context) if proto.HasField("context") else {},
     )
+
+
+def _addresses(given: Mapping[str, str]) -> dict[str, str]:
+    """Addresses as they are kept: numbers without what people put between their digits."""
+    addresses = dict(given)
+    if number := addresses.get(Channel.SMS):
+        addresses[Channel.SMS.value] = plain_number(number)
+    return addresses
 
 
 def to_states(numbers: Iterable[delivery_pb2.Delivery.State.ValueType]) -> frozenset[DeliveryState]:

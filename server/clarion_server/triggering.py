@@ -8,7 +8,6 @@ import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
-from clarion_core.addresses import check_email
 from clarion_core.content.types import packed
 from clarion_core.domain.campaign import Campaign, CampaignState
 from clarion_core.domain.context import ContextSchema
@@ -37,6 +36,7 @@ from clarion_core.store.triggers import StoredTrigger, TriggerStore, accepted_tr
 from clarion_server.catalogue import Catalogue, Known
 from clarion_server.commit import Committer
 from clarion_server.health import Readiness
+from clarion_server.recipients import recipient_problems
 from clarion_server.text import cut
 
 # What a refusal tells at most: problems a recipient and a trigger, bytes a path. Callers choose names and numbers,
@@ -293,23 +293,3 @@ def _first(refusal: Refusal, most: int) -> tuple[FieldProblem, ...]:
     if more := len(refusal.problems) - len(first):
         first.append(FieldProblem(path=f"recipients[{refusal.index}]", description=f"and {more} more, not shown"))
     return tuple(first)
-
-
-def recipient_problems(
-    campaign: Campaign, schema: ContextSchema, shared: dict[str, object], recipient: Recipient, path: str
-) -> list[FieldProblem]:
-    """Everything that can be known to be wrong with a recipient before sending."""
-    problems = schema.problems(recipient.context, f"{path}.context") if recipient.context else []
-    problems += schema.missing(shared, recipient.context, f"{path}.context")
-    if campaign.definition.email:
-        address = recipient.addresses.get("email", "")
-        if not address:
-            problems.append(
-                FieldProblem(path=f"{path}.addresses.email", description="is required: the campaign sends an e-mail")
-            )
-        else:
-            try:
-                check_email(address)
-            except ValueError as error:
-                problems.append(FieldProblem(path=f"{path}.addresses.email", description=str(error)))
-    return problems

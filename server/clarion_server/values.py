@@ -42,7 +42,11 @@ def to_value(value: object) -> struct_pb2.Value:
         case list():
             return struct_pb2.Value(list_value=struct_pb2.ListValue(values=[to_value(item) for item in value]))
         case Mapping():
-            fields = {str(name): to_value(item) for name, item in value.items()}
-            return struct_pb2.Value(struct_value=struct_pb2.Struct(fields=fields))
+            return struct_pb2.Value(struct_value=to_struct(value))
         case _:
             raise TypeError(f"{type(value).__name__} is no JSON value")
+
+
+def to_struct(values: Mapping[str, object]) -> struct_pb2.Struct:
+    """The reverse of `from_struct`."""
+    return struct_pb2.Struct(fields={str(name): to_value(item) for name, item in values.items()})

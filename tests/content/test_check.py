@@ -175,11 +175,6 @@ def test_a_content_needs_a_sender_a_subject_and_a_body() -> None:
     }
 
 
-def test_a_definition_without_content_is_refused() -> None:
-    (problem,) = check(definition(email=False), PLACE)
-    assert problem.where == PLACE
-
-
 def test_a_template_full_of_problems_is_answered_briefly() -> None:
     assert len(in_html("".join(f"{{{{ nope{n} }}}}" for n in range(500)))) == 20
 

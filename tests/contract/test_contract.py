@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -29,12 +29,23 @@ from clarion.v1 import (
     worker_pb2,
     worker_service_pb2,
 )
+from clarion_core.addresses import MAX_URL
+from clarion_core.devices import MAX_TOKEN
 from clarion_core.domain.campaign import AmbiguityPolicy, CampaignState, Category, FieldType, RetryPolicy
+from clarion_core.domain.content import (
+    MAX_BODY_BYTES,
+    MAX_BODY_DEPTH,
+    MAX_COLLAPSE_BYTES,
+    MAX_PUSH_BYTES,
+    MAX_SMS_CHARACTERS,
+    PushPriority,
+)
 from clarion_core.domain.delivery import DeliveryState, Reason
 from clarion_core.domain.error_class import ErrorClass
+from clarion_core.domain.medium import PLATFORMS, Channel, Medium
 from clarion_core.domain.trigger import MAX_RECIPIENTS, Counts, TriggerState
 from clarion_core.domain.worker import BatchState, WorkerState
-from clarion_server import convert_campaign, convert_trigger, convert_worker
+from clarion_server import convert_campaign, convert_content, convert_trigger, convert_worker
 from clarion_server.paging import DEFAULT_SIZE, MAX_SIZE
 
 ROOT = Path(__file__).parents[2]
@@ -149,6 +160,26 @@ def rules(message: Descriptor, field: str) -> Any:
     return message.fields_by_name[field].GetOptions().Extensions[validate_pb2.field]
 
 
+def test_limits_of_contents_and_devices_are_the_same_in_the_contract_and_in_the_code() -> None:
+    assert rules(trigger_pb2.Device.DESCRIPTOR, "token").string.max_len == MAX_TOKEN
+    assert rules(trigger_pb2.Recipient.DESCRIPTOR, "addresses").map.values.string.max_len == MAX_URL
+    assert rules(campaign_pb2.WebhookContent.DESCRIPTOR, "url").string.max_len == MAX_URL
+    channels = {channel.value for channel in Channel}
+    assert set(getattr(rules(trigger_pb2.Recipient.DESCRIPTOR, "addresses").map.keys.string, "in")) == channels - {
+        "push"
+    }
+    preview = campaign_service_pb2.PreviewCampaignRequest.DESCRIPTOR
+    assert set(getattr(rules(preview, "channel").string, "in")) == channels | {""}
+    kinds = campaign_pb2.Content.DESCRIPTOR.oneofs_by_name["kind"].fields
+    assert {kind.name for kind in kinds} == channels
+    comments = (ROOT / "protos/clarion/v1/campaign.proto").read_text("utf-8")
+    assert f"has at most {MAX_SMS_CHARACTERS:,} characters" in comments
+    assert f"rendered at most {MAX_COLLAPSE_BYTES} bytes" in comments
+    assert f"At most {MAX_PUSH_BYTES:,}" in comments
+    assert f"At most {MAX_BODY_BYTES // 1024} KiB" in comments
+    assert f"and {MAX_BODY_DEPTH} levels" in comments
+
+
 def test_limits_are_the_same_in_the_contract_and_in_the_code() -> None:
     create = trigger_service_pb2.CreateTriggerRequest.DESCRIPTOR
     assert rules(create, "recipients").repeated.max_items == MAX_RECIPIENTS
@@ -185,7 +216,7 @@ def test_lists_have_pages_and_names_have_a_rule() -> None:
                 assert rules(message, "name").string.pattern
 
 
-Table = tuple[Mapping[Any, int], type[Enum], EnumDescriptor, set[str]]
+Table = tuple[Mapping[Any, int], Iterable[Enum], EnumDescriptor, set[str]]
 UNUSED = {"STATE_UNSPECIFIED"}
 TABLES: dict[str, Table] = {
     "campaign states": (convert_campaign.STATES, CampaignState, campaign_pb2.Campaign.State.DESCRIPTOR, UNUSED),
@@ -206,6 +237,18 @@ TABLES: dict[str, Table] = {
         FieldType,
         campaign_pb2.ContextField.Type.DESCRIPTOR,
         {"TYPE_UNSPECIFIED"},
+    ),
+    "platforms": (
+        convert_trigger.PLATFORMS,
+        PLATFORMS,
+        trigger_pb2.Device.Platform.DESCRIPTOR,
+        {"PLATFORM_UNSPECIFIED"},
+    ),
+    "push priorities": (
+        convert_content.PRIORITIES,
+        PushPriority,
+        campaign_pb2.PushContent.Priority.DESCRIPTOR,
+        {"PRIORITY_UNSPECIFIED"},
     ),
     "trigger states": (
         convert_trigger.STATES,
@@ -238,7 +281,8 @@ def test_every_value_of_the_domain_has_one_in_the_contract_and_the_other_way_rou
     shown = {contract.values_by_number[number].name for number in table.values()}
     assert shown == set(contract.values_by_name) - unused
     for value, number in table.items():
-        if value not in (TriggerState.CANCELLING, Reason.NONE):  # shown as RUNNING; shown as UNSPECIFIED
+        # shown as RUNNING, as UNSPECIFIED, as WEB
+        if value not in (TriggerState.CANCELLING, Reason.NONE, Medium.WEB_PUSH):
             assert contract.values_by_number[number].name.endswith(f"_{value.name}")
 
 

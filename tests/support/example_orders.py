@@ -12,7 +12,8 @@ from typing import Any
 import yaml
 
 from clarion_core.content.types import Plain, RenderRequest, Revision
-from clarion_core.domain.campaign import Category, ContextField, Definition, EmailContent, FieldType
+from clarion_core.domain.campaign import Category, ContextField, Definition, FieldType
+from clarion_core.domain.content import EmailContent
 from clarion_core.domain.recipient import Recipient
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

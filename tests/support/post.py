@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from clarion_core.content.renderer import Renderer
-from clarion_core.domain.campaign import Campaign, EmailContent
+from clarion_core.domain.campaign import Campaign
 from clarion_core.domain.channel import ChannelConfiguration, Provider
+from clarion_core.domain.content import EmailContent
 from clarion_core.domain.outcome import Ambiguous, Outcome
 from clarion_core.settings import WorkerSettings
 from clarion_core.store.batches import BatchRef, BatchStore

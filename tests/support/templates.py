@@ -19,7 +19,8 @@ from clarion_core.content.types import (
     TemplateProblem,
     packed,
 )
-from clarion_core.domain.campaign import ContextField, Definition, EmailContent, FieldType
+from clarion_core.domain.campaign import ContextField, Definition, FieldType
+from clarion_core.domain.content import EmailContent
 
 
 def definition(

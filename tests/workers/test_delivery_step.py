@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from clarion_core.domain.campaign import Action, AmbiguityPolicy, Definition, EmailContent
+from clarion_core.domain.campaign import Action, AmbiguityPolicy, Definition
+from clarion_core.domain.content import EmailContent
 from clarion_core.domain.delivery import Reason
 from clarion_core.domain.errors import StoreUnavailable
 from clarion_core.domain.recipient import Recipient

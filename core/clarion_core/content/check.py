@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 from clarion_core.addresses import parse_mailbox
 from clarion_core.content.types import HTML, SUBJECT, TEXT, TemplateCheck, TemplateProblem
-from clarion_core.domain.campaign import Definition, EmailContent
+from clarion_core.domain.campaign import Definition
+from clarion_core.domain.content import EmailContent
 from clarion_core.domain.context import RESERVED
 
 
@@ -20,7 +21,7 @@ def outside_problems(definition: Definition, path: str) -> list[TemplateProblem]
     the contract's words: `campaign.contents[0].email.subject`.
     """
     if definition.email is None:
-        return [_outside(path, "is required: a campaign without content can't be sent")]
+        return []
     return list(_field_problems(definition.email, path))
 
 

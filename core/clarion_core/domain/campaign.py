@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
 
+from clarion_core.domain.content import Content, EmailContent, PushContent, SmsContent, WebhookContent
 from clarion_core.domain.errors import CampaignStateError
 from clarion_core.domain.medium import Channel
 
@@ -103,17 +104,6 @@ class ContextField:
     description: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EmailContent:
-    """An e-mail as Jinja2 templates; `sender` and `reply_to` are RFC 5322 mailboxes, not templates."""
-
-    sender: str
-    subject: str
-    reply_to: str = ""
-    html: str = ""
-    text: str = ""
-
-
 HOUR_S = 3_600
 # No shorter age gives a provider's restart, or a greylisting server, the time they need (Adobe Journey Optimizer's
 # bounds: 10 minutes for messages somebody waits for, 6 hours for the others, 84 hours unless told otherwise).
@@ -151,7 +141,10 @@ class Throttle:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Definition:
-    """What a campaign says and declares: immutable, and pinned by every trigger as a revision."""
+    """What a campaign says and declares: immutable, and pinned by every trigger as a revision.
+
+    `order` is the channels in the order in which their contents were written, so that places can be named.
+    """
 
     display_name: str = ""
     description: str = ""
@@ -159,14 +152,29 @@ class Definition:
     ambiguity_policy: AmbiguityPolicy | None = None
     context: tuple[ContextField, ...] = ()
     email: EmailContent | None = None
+    sms: SmsContent | None = None
+    push: PushContent | None = None
+    webhook: WebhookContent | None = None
+    order: tuple[Channel, ...] = ()
     retry_policy: RetryPolicy = RetryPolicy()
     time_to_live_s: int = 0  # 0: for ever
     throttle: Throttle = Throttle()
 
     @property
+    def contents(self) -> Mapping[Channel, Content]:
+        """What is said on each channel, in the order in which it was written."""
+        found: Mapping[Channel, Content | None] = {
+            Channel.EMAIL: self.email,
+            Channel.SMS: self.sms,
+            Channel.PUSH: self.push,
+            Channel.WEBHOOK: self.webhook,
+        }
+        return {channel: content for channel in dict.fromkeys((*self.order, *found)) if (content := found[channel])}
+
+    @property
     def channels(self) -> Mapping[Channel, str]:
         """The channels it has something to say on, each with the name of the channel configuration that is used."""
-        return {Channel.EMAIL: Channel.EMAIL.value} if self.email else {}
+        return {channel: content.configuration or channel.value for channel, content in self.contents.items()}
 
     @property
     def ambiguity(self) -> AmbiguityPolicy:

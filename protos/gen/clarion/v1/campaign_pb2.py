@@ -27,7 +27,7 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x63larion/v1/campaign.proto\x12\nclarion.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbf\t\n\x08\x43\x61mpaign\x12\x38\n\x04name\x18\x01 \x01(\tB*\xbaH\'r%2#^$|^campaigns/[a-z][a-z0-9-]{2,62}$\x12\x1e\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x1d\n\x0b\x64\x65scription\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\x12\x39\n\x08\x63\x61tegory\x18\x04 \x01(\x0e\x32\x1d.clarion.v1.Campaign.CategoryB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12H\n\x10\x61mbiguity_policy\x18\x05 \x01(\x0e\x32$.clarion.v1.Campaign.AmbiguityPolicyB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x34\n\x07\x63ontext\x18\x06 \x03(\x0b\x32\x18.clarion.v1.ContextFieldB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01\x12/\n\x08\x63ontents\x18\x07 \x03(\x0b\x32\x13.clarion.v1.ContentB\x08\xbaH\x05\x92\x01\x02\x10\x08\x12-\n\x0cretry_policy\x18\x08 \x01(\x0b\x32\x17.clarion.v1.RetryPolicy\x12$\n\x0etime_to_live_s\x18\t \x01(\x05\x42\x0c\xbaH\t\x1a\x07\x18\x80\xe7\x84\x0f(\x00\x12,\n\x08throttle\x18\n \x01(\x0b\x32\x1a.clarion.v1.ThrottlePolicy\x12)\n\x05state\x18\x14 \x01(\x0e\x32\x1a.clarion.v1.Campaign.State\x12\x10\n\x08revision\x18\x15 \x01(\x03\x12\x15\n\x04\x65tag\x18\x16 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12/\n\x0b\x63reate_time\x18\x17 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x18 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x06\x63ounts\x18\x19 \x01(\x0b\x32\x1b.clarion.v1.Campaign.Counts\x1a\x96\x01\n\x06\x43ounts\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x03\x12\x11\n\tin_flight\x18\x02 \x01(\x03\x12\x0c\n\x04sent\x18\x03 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x04 \x01(\x03\x12\x12\n\nsuppressed\x18\x05 \x01(\x03\x12\x0f\n\x07\x65xpired\x18\x06 \x01(\x03\x12\x11\n\tcancelled\x18\x07 \x01(\x03\x12\x11\n\tambiguous\x18\x08 \x01(\x03\"d\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bSTATE_DRAFT\x10\x01\x12\x0e\n\nSTATE_LIVE\x10\x02\x12\x10\n\x0cSTATE_PAUSED\x10\x03\x12\x11\n\rSTATE_STOPPED\x10\x04\"m\n\x08\x43\x61tegory\x12\x18\n\x14\x43\x41TEGORY_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43\x41TEGORY_TRANSACTIONAL\x10\x01\x12\x16\n\x12\x43\x41TEGORY_MARKETING\x10\x02\x12\x13\n\x0f\x43\x41TEGORY_URGENT\x10\x03\"z\n\x0f\x41mbiguityPolicy\x12 \n\x1c\x41MBIGUITY_POLICY_UNSPECIFIED\x10\x00\x12\"\n\x1e\x41MBIGUITY_POLICY_AT_LEAST_ONCE\x10\x01\x12!\n\x1d\x41MBIGUITY_POLICY_AT_MOST_ONCE\x10\x02\"\xdb\x02\n\x0c\x43ontextField\x12\x31\n\x04name\x18\x01 \x01(\tB#\xbaH r\x1e\x32\x1c^[A-Za-z][A-Za-z0-9_]{0,63}$\x12\x37\n\x04type\x18\x02 \x01(\x0e\x32\x1d.clarion.v1.ContextField.TypeB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x10\n\x08required\x18\x03 \x01(\x08\x12\'\n\x07\x64\x65\x66\x61ult\x18\x04 \x01(\x0b\x32\x16.google.protobuf.Value\x12\x1d\n\x0b\x64\x65scription\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\"\x84\x01\n\x04Type\x12\x14\n\x10TYPE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bTYPE_STRING\x10\x01\x12\x0f\n\x0bTYPE_NUMBER\x10\x02\x12\x10\n\x0cTYPE_BOOLEAN\x10\x03\x12\x12\n\x0eTYPE_DATE_TIME\x10\x04\x12\r\n\tTYPE_LIST\x10\x05\x12\x0f\n\x0bTYPE_OBJECT\x10\x06\"C\n\x07\x43ontent\x12)\n\x05\x65mail\x18\x01 \x01(\x0b\x32\x18.clarion.v1.EmailContentH\x00\x42\r\n\x04kind\x12\x05\xbaH\x02\x08\x01\"\x93\x01\n\x0c\x45mailContent\x12\x18\n\x04\x66rom\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x03\x18\xc0\x02\x12\x1a\n\x08reply_to\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xc0\x02\x12\x1b\n\x07subject\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xd0\x0f\x12\x17\n\x04html\x18\x04 \x01(\tB\t\xbaH\x06r\x04(\x80\x80 \x12\x17\n\x04text\x18\x05 \x01(\tB\t\xbaH\x06r\x04(\x80\x80 \"[\n\x0eThrottlePolicy\x12-\n\nrate_per_s\x18\x01 \x01(\x01\x42\x19\xbaH\x16\x12\x14\x19\x00\x00\x00\x00\x80\x84.A)\x00\x00\x00\x00\x00\x00\x00\x00@\x01\x12\x1a\n\x05\x62urst\x18\x02 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xc0\x84=(\x00\"\x9b\x01\n\x0bRetryPolicy\x12\x1f\n\x0cmax_attempts\x18\x01 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00\x12&\n\x11initial_backoff_s\x18\x02 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\x80\xa3\x05(\x00\x12\"\n\rmax_backoff_s\x18\x03 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\x80\xf5$(\x00\x12\x1f\n\tmax_age_s\x18\x04 \x01(\x05\x42\x0c\xbaH\t\x1a\x07\x18\x80\x9a\x9e\x01(\x00\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x63larion/v1/campaign.proto\x12\nclarion.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbf\t\n\x08\x43\x61mpaign\x12\x38\n\x04name\x18\x01 \x01(\tB*\xbaH\'r%2#^$|^campaigns/[a-z][a-z0-9-]{2,62}$\x12\x1e\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x1d\n\x0b\x64\x65scription\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\x12\x39\n\x08\x63\x61tegory\x18\x04 \x01(\x0e\x32\x1d.clarion.v1.Campaign.CategoryB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12H\n\x10\x61mbiguity_policy\x18\x05 \x01(\x0e\x32$.clarion.v1.Campaign.AmbiguityPolicyB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x34\n\x07\x63ontext\x18\x06 \x03(\x0b\x32\x18.clarion.v1.ContextFieldB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01\x12/\n\x08\x63ontents\x18\x07 \x03(\x0b\x32\x13.clarion.v1.ContentB\x08\xbaH\x05\x92\x01\x02\x10\x08\x12-\n\x0cretry_policy\x18\x08 \x01(\x0b\x32\x17.clarion.v1.RetryPolicy\x12$\n\x0etime_to_live_s\x18\t \x01(\x05\x42\x0c\xbaH\t\x1a\x07\x18\x80\xe7\x84\x0f(\x00\x12,\n\x08throttle\x18\n \x01(\x0b\x32\x1a.clarion.v1.ThrottlePolicy\x12)\n\x05state\x18\x14 \x01(\x0e\x32\x1a.clarion.v1.Campaign.State\x12\x10\n\x08revision\x18\x15 \x01(\x03\x12\x15\n\x04\x65tag\x18\x16 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12/\n\x0b\x63reate_time\x18\x17 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x18 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x06\x63ounts\x18\x19 \x01(\x0b\x32\x1b.clarion.v1.Campaign.Counts\x1a\x96\x01\n\x06\x43ounts\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x03\x12\x11\n\tin_flight\x18\x02 \x01(\x03\x12\x0c\n\x04sent\x18\x03 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x04 \x01(\x03\x12\x12\n\nsuppressed\x18\x05 \x01(\x03\x12\x0f\n\x07\x65xpired\x18\x06 \x01(\x03\x12\x11\n\tcancelled\x18\x07 \x01(\x03\x12\x11\n\tambiguous\x18\x08 \x01(\x03\"d\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bSTATE_DRAFT\x10\x01\x12\x0e\n\nSTATE_LIVE\x10\x02\x12\x10\n\x0cSTATE_PAUSED\x10\x03\x12\x11\n\rSTATE_STOPPED\x10\x04\"m\n\x08\x43\x61tegory\x12\x18\n\x14\x43\x41TEGORY_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43\x41TEGORY_TRANSACTIONAL\x10\x01\x12\x16\n\x12\x43\x41TEGORY_MARKETING\x10\x02\x12\x13\n\x0f\x43\x41TEGORY_URGENT\x10\x03\"z\n\x0f\x41mbiguityPolicy\x12 \n\x1c\x41MBIGUITY_POLICY_UNSPECIFIED\x10\x00\x12\"\n\x1e\x41MBIGUITY_POLICY_AT_LEAST_ONCE\x10\x01\x12!\n\x1d\x41MBIGUITY_POLICY_AT_MOST_ONCE\x10\x02\"\xdb\x02\n\x0c\x43ontextField\x12\x31\n\x04name\x18\x01 \x01(\tB#\xbaH r\x1e\x32\x1c^[A-Za-z][A-Za-z0-9_]{0,63}$\x12\x37\n\x04type\x18\x02 \x01(\x0e\x32\x1d.clarion.v1.ContextField.TypeB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x10\n\x08required\x18\x03 \x01(\x08\x12\'\n\x07\x64\x65\x66\x61ult\x18\x04 \x01(\x0b\x32\x16.google.protobuf.Value\x12\x1d\n\x0b\x64\x65scription\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\"\x84\x01\n\x04Type\x12\x14\n\x10TYPE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bTYPE_STRING\x10\x01\x12\x0f\n\x0bTYPE_NUMBER\x10\x02\x12\x10\n\x0cTYPE_BOOLEAN\x10\x03\x12\x12\n\x0eTYPE_DATE_TIME\x10\x04\x12\r\n\tTYPE_LIST\x10\x05\x12\x0f\n\x0bTYPE_OBJECT\x10\x06\"\x83\x02\n\x07\x43ontent\x12)\n\x05\x65mail\x18\x01 \x01(\x0b\x32\x18.clarion.v1.EmailContentH\x00\x12%\n\x03sms\x18\x02 \x01(\x0b\x32\x16.clarion.v1.SmsContentH\x00\x12\'\n\x04push\x18\x03 \x01(\x0b\x32\x17.clarion.v1.PushContentH\x00\x12-\n\x07webhook\x18\x04 \x01(\x0b\x32\x1a.clarion.v1.WebhookContentH\x00\x12?\n\x15\x63hannel_configuration\x18\n \x01(\tB \xbaH\x1dr\x1b\x32\x19^$|^[a-z][a-z0-9-]{2,62}$B\r\n\x04kind\x12\x05\xbaH\x02\x08\x01\"\x93\x01\n\x0c\x45mailContent\x12\x18\n\x04\x66rom\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x03\x18\xc0\x02\x12\x1a\n\x08reply_to\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xc0\x02\x12\x1b\n\x07subject\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xd0\x0f\x12\x17\n\x04html\x18\x04 \x01(\tB\t\xbaH\x06r\x04(\x80\x80 \x12\x17\n\x04text\x18\x05 \x01(\tB\t\xbaH\x06r\x04(\x80\x80 \"W\n\nSmsContent\x12\x17\n\x06sender\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18\x10\x12\x19\n\x04text\x18\x02 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01(\x80\x80\x01\x12\x15\n\rtransliterate\x18\x03 \x01(\x08\"\xe1\x07\n\x0bPushContent\x12\x17\n\x05title\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x16\n\x04\x62ody\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xc0>\x12\x16\n\x04link\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\x12\x17\n\x05image\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\x12\x39\n\x07\x62uttons\x18\x05 \x03(\x0b\x32\x1e.clarion.v1.PushContent.ButtonB\x08\xbaH\x05\x92\x01\x02\x10\x03\x12\x64\n\x04\x64\x61ta\x18\x06 \x03(\x0b\x32!.clarion.v1.PushContent.DataEntryB3\xbaH0\x9a\x01-\x10\x32\"\"r 2\x1e^[A-Za-z][A-Za-z0-9_.-]{0,63}$*\x05r\x03\x18\xc0>\x12\x0e\n\x06silent\x18\x07 \x01(\x08\x12\x17\n\x05\x62\x61\x64ge\x18\x08 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\x12\x16\n\x05sound\x18\t \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x1b\n\tthread_id\x18\n \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\x12\x1d\n\x0b\x63ollapse_id\x18\x0b \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\x12\x19\n\x08\x63\x61tegory\x18\x0c \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x1b\n\nchannel_id\x18\r \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12<\n\x08priority\x18\x0e \x01(\x0e\x32 .clarion.v1.PushContent.PriorityB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12 \n\x05ttl_s\x18\x0f \x01(\x05\x42\x0c\xbaH\t\x1a\x07\x18\x80\xd4\x93\x01(\x00H\x00\x88\x01\x01\x12\x34\n\toverrides\x18\x10 \x01(\x0b\x32!.clarion.v1.PushContent.Overrides\x1a\x66\n\x06\x42utton\x12)\n\x02id\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[A-Za-z0-9_.-]{1,64}$\x12\x19\n\x05title\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xf4\x03\x12\x16\n\x04link\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\x1a\x96\x01\n\tOverrides\x12,\n\x03\x66\x63m\x18\x01 \x01(\x0b\x32\x17.google.protobuf.StructB\x06\xbaH\x03\xd8\x01\x03\x12-\n\x04\x61pns\x18\x02 \x01(\x0b\x32\x17.google.protobuf.StructB\x06\xbaH\x03\xd8\x01\x03\x12,\n\x03web\x18\x03 \x01(\x0b\x32\x17.google.protobuf.StructB\x06\xbaH\x03\xd8\x01\x03\x1a+\n\tDataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"L\n\x08Priority\x12\x18\n\x14PRIORITY_UNSPECIFIED\x10\x00\x12\x11\n\rPRIORITY_HIGH\x10\x01\x12\x13\n\x0fPRIORITY_NORMAL\x10\x02\x42\x08\n\x06_ttl_s\"U\n\x0eWebhookContent\x12\x15\n\x03url\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\x12,\n\x04\x62ody\x18\x02 \x01(\x0b\x32\x16.google.protobuf.ValueB\x06\xbaH\x03\xc8\x01\x01\"[\n\x0eThrottlePolicy\x12-\n\nrate_per_s\x18\x01 \x01(\x01\x42\x19\xbaH\x16\x12\x14\x19\x00\x00\x00\x00\x80\x84.A)\x00\x00\x00\x00\x00\x00\x00\x00@\x01\x12\x1a\n\x05\x62urst\x18\x02 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xc0\x84=(\x00\"\x9b\x01\n\x0bRetryPolicy\x12\x1f\n\x0cmax_attempts\x18\x01 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00\x12&\n\x11initial_backoff_s\x18\x02 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\x80\xa3\x05(\x00\x12\"\n\rmax_backoff_s\x18\x03 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\x80\xf5$(\x00\x12\x1f\n\tmax_age_s\x18\x04 \x01(\x05\x42\x0c\xbaH\t\x1a\x07\x18\x80\x9a\x9e\x01(\x00\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -60,6 +60,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONTEXTFIELD'].fields_by_name['description']._serialized_options = b'\272H\005r\003\030\364\003'
   _globals['_CONTENT'].oneofs_by_name['kind']._loaded_options = None
   _globals['_CONTENT'].oneofs_by_name['kind']._serialized_options = b'\272H\002\010\001'
+  _globals['_CONTENT'].fields_by_name['channel_configuration']._loaded_options = None
+  _globals['_CONTENT'].fields_by_name['channel_configuration']._serialized_options = b'\272H\035r\0332\031^$|^[a-z][a-z0-9-]{2,62}$'
   _globals['_EMAILCONTENT'].fields_by_name['from']._loaded_options = None
   _globals['_EMAILCONTENT'].fields_by_name['from']._serialized_options = b'\272H\007r\005\020\003\030\300\002'
   _globals['_EMAILCONTENT'].fields_by_name['reply_to']._loaded_options = None
@@ -70,6 +72,56 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EMAILCONTENT'].fields_by_name['html']._serialized_options = b'\272H\006r\004(\200\200 '
   _globals['_EMAILCONTENT'].fields_by_name['text']._loaded_options = None
   _globals['_EMAILCONTENT'].fields_by_name['text']._serialized_options = b'\272H\006r\004(\200\200 '
+  _globals['_SMSCONTENT'].fields_by_name['sender']._loaded_options = None
+  _globals['_SMSCONTENT'].fields_by_name['sender']._serialized_options = b'\272H\004r\002\030\020'
+  _globals['_SMSCONTENT'].fields_by_name['text']._loaded_options = None
+  _globals['_SMSCONTENT'].fields_by_name['text']._serialized_options = b'\272H\010r\006\020\001(\200\200\001'
+  _globals['_PUSHCONTENT_BUTTON'].fields_by_name['id']._loaded_options = None
+  _globals['_PUSHCONTENT_BUTTON'].fields_by_name['id']._serialized_options = b'\272H\032r\0302\026^[A-Za-z0-9_.-]{1,64}$'
+  _globals['_PUSHCONTENT_BUTTON'].fields_by_name['title']._loaded_options = None
+  _globals['_PUSHCONTENT_BUTTON'].fields_by_name['title']._serialized_options = b'\272H\007r\005\020\001\030\364\003'
+  _globals['_PUSHCONTENT_BUTTON'].fields_by_name['link']._loaded_options = None
+  _globals['_PUSHCONTENT_BUTTON'].fields_by_name['link']._serialized_options = b'\272H\005r\003\030\200\020'
+  _globals['_PUSHCONTENT_OVERRIDES'].fields_by_name['fcm']._loaded_options = None
+  _globals['_PUSHCONTENT_OVERRIDES'].fields_by_name['fcm']._serialized_options = b'\272H\003\330\001\003'
+  _globals['_PUSHCONTENT_OVERRIDES'].fields_by_name['apns']._loaded_options = None
+  _globals['_PUSHCONTENT_OVERRIDES'].fields_by_name['apns']._serialized_options = b'\272H\003\330\001\003'
+  _globals['_PUSHCONTENT_OVERRIDES'].fields_by_name['web']._loaded_options = None
+  _globals['_PUSHCONTENT_OVERRIDES'].fields_by_name['web']._serialized_options = b'\272H\003\330\001\003'
+  _globals['_PUSHCONTENT_DATAENTRY']._loaded_options = None
+  _globals['_PUSHCONTENT_DATAENTRY']._serialized_options = b'8\001'
+  _globals['_PUSHCONTENT'].fields_by_name['title']._loaded_options = None
+  _globals['_PUSHCONTENT'].fields_by_name['title']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_PUSHCONTENT'].fields_by_name['body']._loaded_options = None
+  _globals['_PUSHCONTENT'].fields_by_name['body']._serialized_options = b'\272H\005r\003\030\300>'
+  _globals['_PUSHCONTENT'].fields_by_name['link']._loaded_options = None
+  _globals['_PUSHCONTENT'].fields_by_name['link']._serialized_options = b'\272H\005r\003\030\200\020'
+  _globals['_PUSHCONTENT'].fields_by_name['image']._loaded_options = None
+  _globals['_PUSHCONTENT'].fields_by_name['image']._serialized_options = b'\272H\005r\003\030\200\020'
+  _globals['_PUSHCONTENT'].fields_by_name['buttons']._loaded_options = None
+  _globals['_PUSHCONTENT'].fields_by_name['buttons']._serialized_options = b'\272H\005\222\001\002\020\003'
+  _globals['_PUSHCONTENT'].fields_by_name['data']._loaded_options = None
+  _globals['_PUSHCONTENT'].fields_by_name['data']._serialized_options = b'\272H0\232\001-\0202\"\"r 2\036^[A-Za-z][A-Za-z0-9_.-]{0,63}$*\005r\003\030\300>'
+  _globals['_PUSHCONTENT'].fields_by_name['badge']._loaded_options = None
+  _globals['_PUSHCONTENT'].fields_by_name['badge']._serialized_options = b'\272H\005r\003\030\364\003'
+  _globals['_PUSHCONTENT'].fields_by_name['sound']._loaded_options = None
+  _globals['_PUSHCONTENT'].fields_by_name['sound']._serialized_options = b'\272H\004r\002\030d'
+  _globals['_PUSHCONTENT'].fields_by_name['thread_id']._loaded_options = None
+  _globals['_PUSHCONTENT'].fields_by_name['thread_id']._serialized_options = b'\272H\005r\003\030\364\003'
+  _globals['_PUSHCONTENT'].fields_by_name['collapse_id']._loaded_options = None
+  _globals['_PUSHCONTENT'].fields_by_name['collapse_id']._serialized_options = b'\272H\005r\003\030\364\003'
+  _globals['_PUSHCONTENT'].fields_by_name['category']._loaded_options = None
+  _globals['_PUSHCONTENT'].fields_by_name['category']._serialized_options = b'\272H\004r\002\030d'
+  _globals['_PUSHCONTENT'].fields_by_name['channel_id']._loaded_options = None
+  _globals['_PUSHCONTENT'].fields_by_name['channel_id']._serialized_options = b'\272H\004r\002\030d'
+  _globals['_PUSHCONTENT'].fields_by_name['priority']._loaded_options = None
+  _globals['_PUSHCONTENT'].fields_by_name['priority']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_PUSHCONTENT'].fields_by_name['ttl_s']._loaded_options = None
+  _globals['_PUSHCONTENT'].fields_by_name['ttl_s']._serialized_options = b'\272H\t\032\007\030\200\324\223\001(\000'
+  _globals['_WEBHOOKCONTENT'].fields_by_name['url']._loaded_options = None
+  _globals['_WEBHOOKCONTENT'].fields_by_name['url']._serialized_options = b'\272H\005r\003\030\200\020'
+  _globals['_WEBHOOKCONTENT'].fields_by_name['body']._loaded_options = None
+  _globals['_WEBHOOKCONTENT'].fields_by_name['body']._serialized_options = b'\272H\003\310\001\001'
   _globals['_THROTTLEPOLICY'].fields_by_name['rate_per_s']._loaded_options = None
   _globals['_THROTTLEPOLICY'].fields_by_name['rate_per_s']._serialized_options = b'\272H\026\022\024\031\000\000\000\000\200\204.A)\000\000\000\000\000\000\000\000@\001'
   _globals['_THROTTLEPOLICY'].fields_by_name['burst']._loaded_options = None
@@ -96,12 +148,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONTEXTFIELD']._serialized_end=1699
   _globals['_CONTEXTFIELD_TYPE']._serialized_start=1567
   _globals['_CONTEXTFIELD_TYPE']._serialized_end=1699
-  _globals['_CONTENT']._serialized_start=1701
-  _globals['_CONTENT']._serialized_end=1768
-  _globals['_EMAILCONTENT']._serialized_start=1771
-  _globals['_EMAILCONTENT']._serialized_end=1918
-  _globals['_THROTTLEPOLICY']._serialized_start=1920
-  _globals['_THROTTLEPOLICY']._serialized_end=2011
-  _globals['_RETRYPOLICY']._serialized_start=2014
-  _globals['_RETRYPOLICY']._serialized_end=2169
+  _globals['_CONTENT']._serialized_start=1702
+  _globals['_CONTENT']._serialized_end=1961
+  _globals['_EMAILCONTENT']._serialized_start=1964
+  _globals['_EMAILCONTENT']._serialized_end=2111
+  _globals['_SMSCONTENT']._serialized_start=2113
+  _globals['_SMSCONTENT']._serialized_end=2200
+  _globals['_PUSHCONTENT']._serialized_start=2203
+  _globals['_PUSHCONTENT']._serialized_end=3196
+  _globals['_PUSHCONTENT_BUTTON']._serialized_start=2808
+  _globals['_PUSHCONTENT_BUTTON']._serialized_end=2910
+  _globals['_PUSHCONTENT_OVERRIDES']._serialized_start=2913
+  _globals['_PUSHCONTENT_OVERRIDES']._serialized_end=3063
+  _globals['_PUSHCONTENT_DATAENTRY']._serialized_start=3065
+  _globals['_PUSHCONTENT_DATAENTRY']._serialized_end=3108
+  _globals['_PUSHCONTENT_PRIORITY']._serialized_start=3110
+  _globals['_PUSHCONTENT_PRIORITY']._serialized_end=3186
+  _globals['_WEBHOOKCONTENT']._serialized_start=3198
+  _globals['_WEBHOOKCONTENT']._serialized_end=3283
+  _globals['_THROTTLEPOLICY']._serialized_start=3285
+  _globals['_THROTTLEPOLICY']._serialized_end=3376
+  _globals['_RETRYPOLICY']._serialized_start=3379
+  _globals['_RETRYPOLICY']._serialized_end=3534
 # @@protoc_insertion_point(module_scope)

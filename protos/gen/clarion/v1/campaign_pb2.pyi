@@ -204,7 +204,9 @@ class Campaign(_message.Message):
 
     @_builtins.property
     def contents(self) -> _containers.RepeatedCompositeFieldContainer[Global___Content]:
-        """What is said on each channel; at least one, each channel at most once. Now: `email`."""
+        """What is said on each channel; at least one, each channel at most once. A recipient gets a message on each of them
+        that it has an address for.
+        """
 
     @_builtins.property
     def retry_policy(self) -> Global___RetryPolicy:
@@ -342,20 +344,42 @@ class Content(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     EMAIL_FIELD_NUMBER: _builtins.int
+    SMS_FIELD_NUMBER: _builtins.int
+    PUSH_FIELD_NUMBER: _builtins.int
+    WEBHOOK_FIELD_NUMBER: _builtins.int
+    CHANNEL_CONFIGURATION_FIELD_NUMBER: _builtins.int
+    channel_configuration: _builtins.str
+    """The channel configuration that it is sent with, by its id: `orders-sms`. Empty: the one called like the channel."""
     @_builtins.property
     def email(self) -> Global___EmailContent:
         """An e-mail."""
+
+    @_builtins.property
+    def sms(self) -> Global___SmsContent:
+        """A text message."""
+
+    @_builtins.property
+    def push(self) -> Global___PushContent:
+        """A notification on a person's devices."""
+
+    @_builtins.property
+    def webhook(self) -> Global___WebhookContent:
+        """A call of a recipient's endpoint."""
 
     def __init__(
         self,
         *,
         email: Global___EmailContent | None = ...,
+        sms: Global___SmsContent | None = ...,
+        push: Global___PushContent | None = ...,
+        webhook: Global___WebhookContent | None = ...,
+        channel_configuration: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "kind", b"kind"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "kind", b"kind", "push", b"push", "sms", b"sms", "webhook", b"webhook"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "kind", b"kind"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_configuration", b"channel_configuration", "email", b"email", "kind", b"kind", "push", b"push", "sms", b"sms", "webhook", b"webhook"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["email"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["email", "sms", "push", "webhook"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -397,6 +421,276 @@ class EmailContent(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EmailContent: _TypeAlias = EmailContent  # noqa: Y015
+
+@_typing.final
+class SmsContent(_message.Message):
+    """SmsContent is a text message as a Jinja2 template, checked and rendered as those of an e-mail are."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SENDER_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    TRANSLITERATE_FIELD_NUMBER: _builtins.int
+    sender: _builtins.str
+    """Who it is from: a number in E.164 (`+4915112345678`), or a short code or name of at most 11 letters, digits, spaces
+    and `&._-`. Empty: the channel configuration's.
+    """
+    text: _builtins.str
+    """Template of the text, no markup. Control characters but line breaks are left out. Required. At most 16 KiB; what is
+    rendered has at most 1,600 characters, or its delivery is FAILED with RENDER_FAILED.
+    """
+    transliterate: _builtins.bool
+    """Write characters that would double the number of segments by near ones of the GSM alphabet: `ç` as `c`, typographic
+    quotes as plain ones.
+    """
+    def __init__(
+        self,
+        *,
+        sender: _builtins.str = ...,
+        text: _builtins.str = ...,
+        transliterate: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["sender", b"sender", "text", b"text", "transliterate", b"transliterate"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SmsContent: _TypeAlias = SmsContent  # noqa: Y015
+
+@_typing.final
+class PushContent(_message.Message):
+    """PushContent is a notification. What is a template says so; the rest is the same for everybody. What is rendered is
+    one line and without control characters, but for `body` and `data`, which may have line breaks.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Priority:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _PriorityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[PushContent._Priority.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        PRIORITY_UNSPECIFIED: PushContent._Priority.ValueType  # 0
+        """Taken as HIGH."""
+        PRIORITY_HIGH: PushContent._Priority.ValueType  # 1
+        """At once."""
+        PRIORITY_NORMAL: PushContent._Priority.ValueType  # 2
+        """When the device is awake anyway, or its platform finds it convenient."""
+
+    class Priority(_Priority, metaclass=_PriorityEnumTypeWrapper):
+        """Priority is how soon a device that sleeps is woken."""
+
+    PRIORITY_UNSPECIFIED: PushContent.Priority.ValueType  # 0
+    """Taken as HIGH."""
+    PRIORITY_HIGH: PushContent.Priority.ValueType  # 1
+    """At once."""
+    PRIORITY_NORMAL: PushContent.Priority.ValueType  # 2
+    """When the device is awake anyway, or its platform finds it convenient."""
+
+    @_typing.final
+    class Button(_message.Message):
+        """Button is something to tap under the text."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        ID_FIELD_NUMBER: _builtins.int
+        TITLE_FIELD_NUMBER: _builtins.int
+        LINK_FIELD_NUMBER: _builtins.int
+        id: _builtins.str
+        """What the app is told when it is tapped; unique in the notification. Required."""
+        title: _builtins.str
+        """Template of what people read. Required."""
+        link: _builtins.str
+        """Template of where it leads: a web or app link. Optional."""
+        def __init__(
+            self,
+            *,
+            id: _builtins.str = ...,
+            title: _builtins.str = ...,
+            link: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "link", b"link", "title", b"title"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Overrides(_message.Message):
+        """Overrides are merged over what Clarion makes for a platform, key by key, as they are: no templates. At most 4,096
+        bytes each as JSON.
+        """
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        FCM_FIELD_NUMBER: _builtins.int
+        APNS_FIELD_NUMBER: _builtins.int
+        WEB_FIELD_NUMBER: _builtins.int
+        @_builtins.property
+        def fcm(self) -> _struct_pb2.Struct:
+            """Of the `message` of FCM's HTTP v1 interface."""
+
+        @_builtins.property
+        def apns(self) -> _struct_pb2.Struct:
+            """Of APNs' payload: `aps` and the app's own keys."""
+
+        @_builtins.property
+        def web(self) -> _struct_pb2.Struct:
+            """Of the JSON that the service worker gets."""
+
+        def __init__(
+            self,
+            *,
+            fcm: _struct_pb2.Struct | None = ...,
+            apns: _struct_pb2.Struct | None = ...,
+            web: _struct_pb2.Struct | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["apns", b"apns", "fcm", b"fcm", "web", b"web"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["apns", b"apns", "fcm", b"fcm", "web", b"web"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class DataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    TITLE_FIELD_NUMBER: _builtins.int
+    BODY_FIELD_NUMBER: _builtins.int
+    LINK_FIELD_NUMBER: _builtins.int
+    IMAGE_FIELD_NUMBER: _builtins.int
+    BUTTONS_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    SILENT_FIELD_NUMBER: _builtins.int
+    BADGE_FIELD_NUMBER: _builtins.int
+    SOUND_FIELD_NUMBER: _builtins.int
+    THREAD_ID_FIELD_NUMBER: _builtins.int
+    COLLAPSE_ID_FIELD_NUMBER: _builtins.int
+    CATEGORY_FIELD_NUMBER: _builtins.int
+    CHANNEL_ID_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
+    TTL_S_FIELD_NUMBER: _builtins.int
+    OVERRIDES_FIELD_NUMBER: _builtins.int
+    title: _builtins.str
+    """Template of the title. One of `title` and `body` is required, unless `silent`."""
+    body: _builtins.str
+    """Template of the text."""
+    link: _builtins.str
+    """Template of what a tap opens: a web or app link. Empty: the app."""
+    image: _builtins.str
+    """Template of an image's address."""
+    silent: _builtins.bool
+    """Show nothing, and wake the app to work on `data`."""
+    badge: _builtins.str
+    """Template of the number on the app's icon, a whole number from 0 on; 0 removes it. Empty: it stays."""
+    sound: _builtins.str
+    """The sound by its name in the app, or `default`. Empty: none."""
+    thread_id: _builtins.str
+    """Template of what groups notifications. Optional."""
+    collapse_id: _builtins.str
+    """Template of what makes a notification replace an earlier one; rendered at most 64 bytes. Optional."""
+    category: _builtins.str
+    """The category, by which an iOS app knows its actions. Optional."""
+    channel_id: _builtins.str
+    """The Android notification channel. Optional."""
+    priority: Global___PushContent.Priority.ValueType
+    """How soon a sleeping device is woken."""
+    ttl_s: _builtins.int
+    """How long the platform keeps it for a device that is off, in seconds. 0: now or never. Unset: as long as the platform
+    likes. At most 2,419,200 (28 days).
+    """
+    @_builtins.property
+    def buttons(self) -> _containers.RepeatedCompositeFieldContainer[Global___PushContent.Button]:
+        """Buttons, at most 3."""
+
+    @_builtins.property
+    def data(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """What the app gets besides: templates by name. A name is a letter, then letters, digits and `_.-`, at most 64; `aps`,
+        `from`, `message_type` and what begins with `google` or `gcm` are the platforms' own. At most 50.
+        """
+
+    @_builtins.property
+    def overrides(self) -> Global___PushContent.Overrides:
+        """What is different on one platform."""
+
+    def __init__(
+        self,
+        *,
+        title: _builtins.str = ...,
+        body: _builtins.str = ...,
+        link: _builtins.str = ...,
+        image: _builtins.str = ...,
+        buttons: _abc.Iterable[Global___PushContent.Button] | None = ...,
+        data: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        silent: _builtins.bool = ...,
+        badge: _builtins.str = ...,
+        sound: _builtins.str = ...,
+        thread_id: _builtins.str = ...,
+        collapse_id: _builtins.str = ...,
+        category: _builtins.str = ...,
+        channel_id: _builtins.str = ...,
+        priority: Global___PushContent.Priority.ValueType = ...,
+        ttl_s: _builtins.int | None = ...,
+        overrides: Global___PushContent.Overrides | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_ttl_s", b"_ttl_s", "overrides", b"overrides", "ttl_s", b"ttl_s"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_ttl_s", b"_ttl_s", "badge", b"badge", "body", b"body", "buttons", b"buttons", "category", b"category", "channel_id", b"channel_id", "collapse_id", b"collapse_id", "data", b"data", "image", b"image", "link", b"link", "overrides", b"overrides", "priority", b"priority", "silent", b"silent", "sound", b"sound", "thread_id", b"thread_id", "title", b"title", "ttl_s", b"ttl_s"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__ttl_s: _TypeAlias = _typing.Literal["ttl_s"]  # noqa: Y015
+    _WhichOneofArgType__ttl_s: _TypeAlias = _typing.Literal["_ttl_s", b"_ttl_s"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__ttl_s) -> _WhichOneofReturnType__ttl_s | None: ...
+
+Global___PushContent: _TypeAlias = PushContent  # noqa: Y015
+
+@_typing.final
+class WebhookContent(_message.Message):
+    """WebhookContent is a call of a recipient's endpoint, with a JSON document."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    URL_FIELD_NUMBER: _builtins.int
+    BODY_FIELD_NUMBER: _builtins.int
+    url: _builtins.str
+    """An https address to call where a recipient has no `webhook` address. Optional."""
+    @_builtins.property
+    def body(self) -> _struct_pb2.Value:
+        """The document. Its strings are templates, its keys are not. A string that is one `{{ expression }}` and nothing else
+        becomes the value with its JSON type, any other a string. What is rendered is always JSON. Required. At most 64 KiB
+        and 32 levels.
+        """
+
+    def __init__(
+        self,
+        *,
+        url: _builtins.str = ...,
+        body: _struct_pb2.Value | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "url", b"url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WebhookContent: _TypeAlias = WebhookContent  # noqa: Y015
 
 @_typing.final
 class ThrottlePolicy(_message.Message):

@@ -551,8 +551,11 @@ class PreviewCampaignRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     RECIPIENT_FIELD_NUMBER: _builtins.int
     CONTEXT_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`campaigns/{campaign}`. Required."""
+    channel: _builtins.str
+    """The channel to show: `sms`. Empty: each that the recipient would get a message on."""
     @_builtins.property
     def recipient(self) -> _trigger_pb2.Recipient:
         """For whom; its context is merged over the shared one. Required."""
@@ -567,10 +570,11 @@ class PreviewCampaignRequest(_message.Message):
         name: _builtins.str = ...,
         recipient: _trigger_pb2.Recipient | None = ...,
         context: _struct_pb2.Struct | None = ...,
+        channel: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "recipient", b"recipient"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "name", b"name", "recipient", b"recipient"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "context", b"context", "name", b"name", "recipient", b"recipient"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -584,21 +588,39 @@ class PreviewCampaignResponse(_message.Message):
 
     EMAIL_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
+    SMS_FIELD_NUMBER: _builtins.int
+    PUSH_FIELD_NUMBER: _builtins.int
+    WEBHOOK_FIELD_NUMBER: _builtins.int
     revision: _builtins.int
     """The revision that was rendered."""
     @_builtins.property
     def email(self) -> Global___EmailMessage:
-        """The e-mail, where the campaign has one."""
+        """The e-mail, where there is one."""
+
+    @_builtins.property
+    def sms(self) -> Global___SmsMessage:
+        """The text message, where there is one."""
+
+    @_builtins.property
+    def push(self) -> _campaign_pb2.PushContent:
+        """The notification, where there is one: the campaign's content with its templates rendered, the same for all devices."""
+
+    @_builtins.property
+    def webhook(self) -> Global___WebhookMessage:
+        """The call, where there is one."""
 
     def __init__(
         self,
         *,
         email: Global___EmailMessage | None = ...,
         revision: _builtins.int = ...,
+        sms: Global___SmsMessage | None = ...,
+        push: _campaign_pb2.PushContent | None = ...,
+        webhook: Global___WebhookMessage | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["email", b"email"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "push", b"push", "sms", b"sms", "webhook", b"webhook"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "revision", b"revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "push", b"push", "revision", b"revision", "sms", b"sms", "webhook", b"webhook"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -638,3 +660,59 @@ class EmailMessage(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EmailMessage: _TypeAlias = EmailMessage  # noqa: Y015
+
+@_typing.final
+class SmsMessage(_message.Message):
+    """SmsMessage is a rendered text message."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SENDER_FIELD_NUMBER: _builtins.int
+    TO_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    sender: _builtins.str
+    """The sender, as the campaign has it; empty where the channel configuration says it."""
+    to: _builtins.str
+    """The recipient's number in E.164."""
+    text: _builtins.str
+    """The text."""
+    def __init__(
+        self,
+        *,
+        sender: _builtins.str = ...,
+        to: _builtins.str = ...,
+        text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["sender", b"sender", "text", b"text", "to", b"to"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SmsMessage: _TypeAlias = SmsMessage  # noqa: Y015
+
+@_typing.final
+class WebhookMessage(_message.Message):
+    """WebhookMessage is a rendered call."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    URL_FIELD_NUMBER: _builtins.int
+    BODY_FIELD_NUMBER: _builtins.int
+    url: _builtins.str
+    """The address that is called."""
+    body: _builtins.str
+    """The document, as it is sent."""
+    def __init__(
+        self,
+        *,
+        url: _builtins.str = ...,
+        body: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "url", b"url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WebhookMessage: _TypeAlias = WebhookMessage  # noqa: Y015

@@ -277,14 +277,16 @@ class Recipient(_message.Message):
     LOCALE_FIELD_NUMBER: _builtins.int
     PROFILE_FIELD_NUMBER: _builtins.int
     CONTEXT_FIELD_NUMBER: _builtins.int
+    DEVICES_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """The person's id at the caller; unique in one trigger. 1 to 128 characters. Required."""
     locale: _builtins.str
     """The language and region, BCP 47: `pt-BR`. Templates see it as `recipient.locale`. Optional."""
     @_builtins.property
     def addresses(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Where each channel reaches the person, by the channel's name: `email` → `ana@example.com`. An address that can't
-        be right refuses the recipient.
+        """Where each channel reaches the person, by the channel's name: `email` → `ana@example.com`, `sms` → a number in E.164,
+        `+4915112345678`, `webhook` → an https address. At least one, or a device, for a channel that the campaign speaks on.
+        One for such a channel that can't be right refuses the recipient.
         """
 
     @_builtins.property
@@ -295,6 +297,10 @@ class Recipient(_message.Message):
     def context(self) -> _struct_pb2.Struct:
         """Data for this person alone, merged over the trigger's context by top-level name. Optional."""
 
+    @_builtins.property
+    def devices(self) -> _containers.RepeatedCompositeFieldContainer[Global___Device]:
+        """The devices that push reaches the person on; each gets the notification. At most 20."""
+
     def __init__(
         self,
         *,
@@ -303,11 +309,65 @@ class Recipient(_message.Message):
         locale: _builtins.str = ...,
         profile: _struct_pb2.Struct | None = ...,
         context: _struct_pb2.Struct | None = ...,
+        devices: _abc.Iterable[Global___Device] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "profile", b"profile"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["addresses", b"addresses", "context", b"context", "locale", b"locale", "profile", b"profile", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["addresses", b"addresses", "context", b"context", "devices", b"devices", "locale", b"locale", "profile", b"profile", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Recipient: _TypeAlias = Recipient  # noqa: Y015
+
+@_typing.final
+class Device(_message.Message):
+    """Device is something that shows notifications."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Platform:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _PlatformEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Device._Platform.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        PLATFORM_UNSPECIFIED: Device._Platform.ValueType  # 0
+        """Refused."""
+        PLATFORM_FCM: Device._Platform.ValueType  # 1
+        """Firebase Cloud Messaging; `token` is the registration token."""
+        PLATFORM_APNS: Device._Platform.ValueType  # 2
+        """Apple; `token` is the device token in hexadecimal."""
+        PLATFORM_WEB: Device._Platform.ValueType  # 3
+        """A browser (Web Push); `token` is the subscription as JSON, as `JSON.stringify(subscription)` makes it."""
+
+    class Platform(_Platform, metaclass=_PlatformEnumTypeWrapper):
+        """Platform is who brings notifications to the device."""
+
+    PLATFORM_UNSPECIFIED: Device.Platform.ValueType  # 0
+    """Refused."""
+    PLATFORM_FCM: Device.Platform.ValueType  # 1
+    """Firebase Cloud Messaging; `token` is the registration token."""
+    PLATFORM_APNS: Device.Platform.ValueType  # 2
+    """Apple; `token` is the device token in hexadecimal."""
+    PLATFORM_WEB: Device.Platform.ValueType  # 3
+    """A browser (Web Push); `token` is the subscription as JSON, as `JSON.stringify(subscription)` makes it."""
+
+    PLATFORM_FIELD_NUMBER: _builtins.int
+    TOKEN_FIELD_NUMBER: _builtins.int
+    platform: Global___Device.Platform.ValueType
+    """The platform."""
+    token: _builtins.str
+    """What the platform knows it by. 1 to 4,096 characters."""
+    def __init__(
+        self,
+        *,
+        platform: Global___Device.Platform.ValueType = ...,
+        token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["platform", b"platform", "token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Device: _TypeAlias = Device  # noqa: Y015
