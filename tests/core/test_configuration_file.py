@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from clarion_core.configuration.channels import EmailPart, EmailProvider, ProviderPart
+from clarion_core.configuration.channels import Channels, EmailPart, EmailProvider, ProviderPart, SmsProvider
 from clarion_core.configuration.file import ChannelsInvalid, read
 from clarion_core.configuration.part import RetryPart, Secret
+from clarion_core.configuration.smpp import SmppPart
+from clarion_core.configuration.sms import KeywordsPart, TextingPart
 from clarion_core.configuration.smtp import SmtpPart
 from clarion_core.domain.campaign import RetryPolicy, Throttle
 from clarion_core.domain.channel import ChannelConfiguration, Provider, Routing
@@ -23,6 +25,8 @@ SMTP = "email.providers[0].smtp"
 SAYS = "must not stand here itself; say where it is: {env: NAME} or {file: path}"
 NEEDS_TLS = "username needs TLS, because host is not on this machine; set security to starttls or tls"
 NOT_YAML = "this is not YAML as we read it"
+CHANNELS = list(Channels.model_fields)
+A_CHANNEL = f"a mapping with {', '.join(CHANNELS[:-1])} or {CHANNELS[-1]}"
 LEAST = "email: {providers: [{name: one, smtp: {host: mail.example.com}}]}"
 
 
@@ -102,7 +106,9 @@ def test_a_server_in_the_file_has_the_rules_and_the_default_of_the_setting(field
     assert patterns[0] == patterns[1]
 
 
-@pytest.mark.parametrize("part", [ProviderPart, EmailProvider, RetryPart, Secret, SmtpPart])
+@pytest.mark.parametrize(
+    "part", [ProviderPart, EmailProvider, SmsProvider, RetryPart, Secret, SmtpPart, SmppPart, TextingPart, KeywordsPart]
+)
 def test_every_field_has_words_for_what_may_stand_there(part: type[BaseModel]) -> None:
     assert all(allowed(field) for field in part.model_fields.values())
 
@@ -110,14 +116,14 @@ def test_every_field_has_words_for_what_may_stand_there(part: type[BaseModel]) -
 @pytest.mark.parametrize(
     ("text", "lines"),
     [
-        ("", ["the file: must be a mapping with email"]),
-        ("- 1", ["the file: must be a mapping with email"]),
-        ("email:", ["the file: needs one of email"]),
+        ("", [f"the file: must be {A_CHANNEL}"]),
+        ("- 1", [f"the file: must be {A_CHANNEL}"]),
+        ("email:", [f"the file: needs one of {', '.join(CHANNELS)}"]),
         (
-            "{email: {}, sms: {}}",
+            "{email: {}, fax: {}}",
             [
                 "email.providers: is missing; must be a list of 1 to 16 providers",
-                "sms: is not known here; known are email",
+                f"fax: is not known here; known are {', '.join(CHANNELS)}",
             ],
         ),
         ("email: {providers: []}", ["email.providers: must be a list of 1 to 16 providers"]),

@@ -8,6 +8,8 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from clarion_core.configuration.part import TOLD, Part, RetryPart, ThrottlePart, text
+from clarion_core.configuration.smpp import SmppPart
+from clarion_core.configuration.sms import TextingPart
 from clarion_core.configuration.smtp import SmtpPart
 from clarion_core.domain.campaign import RetryPolicy
 from clarion_core.domain.channel import ChannelConfiguration, Provider, Routing
@@ -65,6 +67,12 @@ class EmailProvider(ProviderPart):
     smtp: Annotated[SmtpPart | None, text("a mapping with host, port, security and the like")] = None
 
 
+class SmsProvider(ProviderPart):
+    """A provider of text messages."""
+
+    smpp: Annotated[SmppPart | None, text("a mapping with host, system_id, password and the like")] = None
+
+
 class ChannelPart(Part):
     """What is told of a channel, whichever."""
 
@@ -107,10 +115,19 @@ class EmailPart(ChannelPart):
     providers: Annotated[list[EmailProvider], text("a list of 1 to 16 providers", min_length=1, max_length=16)]  # type: ignore[assignment]  # frozen: nobody adds another kind
 
 
+class SmsPart(ChannelPart, TextingPart):
+    """The SMS channel."""
+
+    CHANNEL: ClassVar = "sms"
+
+    providers: Annotated[list[SmsProvider], text("a list of 1 to 16 providers", min_length=1, max_length=16)]  # type: ignore[assignment]  # frozen: nobody adds another kind
+
+
 class Channels(Part):
     """The whole file: a configuration for each channel that has one."""
 
     email: Annotated[EmailPart | None, text("a mapping with providers and the like")] = None
+    sms: Annotated[SmsPart | None, text("a mapping with providers and the like")] = None
 
     @model_validator(mode="after")
     def _has_a_channel(self) -> Self:

@@ -93,7 +93,7 @@ def _place(loc: Sequence[str | int]) -> tuple[str, str, Sequence[str]]:
         path += f".{step}" if path else step
         known = list(part.model_fields) if part else ()
         field = part.model_fields.get(step) if part else None
-        words = allowed(field) if field else ""
+        words = allowed(field) if field else words
         part = _part(field.annotation) if field else None
     return path or "the file", words, known
 
