@@ -117,11 +117,16 @@ class TriggerCalls:
         request = ResumeTriggerRequest(name=trigger_name(name), request_id=request_id or new_request_id())
         return (await self._caller.call(self._triggers.ResumeTrigger, request, timeout_s)).trigger
 
-    def watch_trigger(self, name: str, *, resume_token: str = "") -> AsyncGenerator[WatchTriggerResponse, None]:
+    def watch_trigger(
+        self, name: str, *, resume_token: str = "", feedback: bool = False
+    ) -> AsyncGenerator[WatchTriggerResponse, None]:
         """A snapshot, then every change in order; ends when every recipient is accounted for.
+
+        With `feedback` it goes on then, for what is heard of the messages (delivered, bounced, complained), until it is
+        closed.
 
         A stream that breaks is resumed without a gap or a repeat. Where the server no longer keeps the events in
         between, a further snapshot says how things stand. With the `resume_token` of an earlier step the watch goes
         on behind it. NotFound; Unavailable after `RetryConfig.watch_patience_s` without an answer.
         """
-        return Watch(self._triggers, self._caller, trigger_name(name), resume_token).steps()
+        return Watch(self._triggers, self._caller, trigger_name(name), resume_token, feedback=feedback).steps()

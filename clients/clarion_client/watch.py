@@ -30,16 +30,19 @@ class Watch:
     with a snapshot. It raises Unavailable when no stream answers for `RetryConfig.watch_patience_s`.
     """
 
-    def __init__(self, stub: TriggerServiceAsyncStub, caller: Caller, name: str, resume_token: str) -> None:
+    def __init__(
+        self, stub: TriggerServiceAsyncStub, caller: Caller, name: str, resume_token: str, *, feedback: bool
+    ) -> None:
         self._stub = stub
         self._caller = caller
         self._name = name
         self._token = resume_token
+        self._feedback = feedback
         self._failures = 0
         self._alive_at = 0.0
 
     async def steps(self) -> AsyncGenerator[WatchTriggerResponse, None]:
-        """Every step but heartbeats, in order; ends when the trigger is finished."""
+        """Every step but heartbeats, in order; ends when the trigger is finished, unless it is for feedback."""
         self._sign_of_life()
         while True:
             stream = self._open()
@@ -55,7 +58,7 @@ class Watch:
             await asyncio.sleep(pause)
 
     def _open(self) -> Stream:
-        request = WatchTriggerRequest(name=self._name, resume_token=self._token)
+        request = WatchTriggerRequest(name=self._name, resume_token=self._token, feedback=self._feedback)
         return self._stub.WatchTrigger(request, timeout=STREAM_S, metadata=self._caller.metadata)
 
     async def _next(self, stream: Stream) -> WatchTriggerResponse | None:

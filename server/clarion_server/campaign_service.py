@@ -48,8 +48,8 @@ class CampaignService(campaign_service_pb2_grpc.CampaignServiceServicer):
 
     async def GetCampaign(self, request: pb.GetCampaignRequest, _: Context) -> pb.GetCampaignResponse:
         """Read one campaign with its counts."""
-        campaign, counts = await self._campaigns.get(workspace(), campaign_id(request.name))
-        return pb.GetCampaignResponse(campaign=from_campaign(campaign, counts))
+        campaign, counts, feedback = await self._campaigns.get(workspace(), campaign_id(request.name))
+        return pb.GetCampaignResponse(campaign=from_campaign(campaign, counts, feedback))
 
     async def ListCampaigns(self, request: pb.ListCampaignsRequest, _: Context) -> pb.ListCampaignsResponse:
         """Page through the workspace's campaigns."""

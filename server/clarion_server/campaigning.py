@@ -34,6 +34,7 @@ from clarion_core.domain.errors import (
     RecipientsRefused,
     TemplateInvalid,
 )
+from clarion_core.domain.feedback import FeedbackCounts
 from clarion_core.domain.recipient import Recipient
 from clarion_core.domain.trigger import Counts
 from clarion_core.store.campaigns import CampaignStore, RequestKey, Slot
@@ -63,11 +64,11 @@ class Campaigns:
     def __init__(self, store: CampaignStore, renderer: Renderer) -> None:
         self._store, self._renderer = store, renderer
 
-    async def get(self, workspace: str, campaign_id: str) -> tuple[Campaign, Counts]:
-        """A campaign and its account."""
+    async def get(self, workspace: str, campaign_id: str) -> tuple[Campaign, Counts, FeedbackCounts]:
+        """A campaign, its account, and what was heard of its deliveries."""
         slot = await self._store.read(workspace, campaign_id)
         campaign = _found(slot, campaign_id)
-        return campaign, await self._store.counts(campaign.key)
+        return campaign, await self._store.counts(campaign.key), await self._store.feedback(campaign.key)
 
     async def page(self, workspace: str, after_id: str, limit: int) -> tuple[list[Campaign], str]:
         """Campaigns in the order of their ids, behind `after_id`; and the id to go on behind, empty at the end."""

@@ -20,8 +20,10 @@ from clarion_core.domain.campaign import (
     Throttle,
 )
 from clarion_core.domain.errors import FieldProblem, InvalidRequest
+from clarion_core.domain.feedback import FeedbackCounts
 from clarion_core.domain.trigger import Counts
 from clarion_server.convert_content import from_contents, to_contents
+from clarion_server.convert_feedback import from_feedback
 from clarion_server.convert_trigger import timestamp
 from clarion_server.values import from_value, to_value
 
@@ -99,7 +101,7 @@ def changed(definition: Definition, proto: Proto, paths: Iterable[str]) -> Defin
     return replace(definition, **values)  # type: ignore[arg-type]  # the setters give each field its type
 
 
-def from_campaign(campaign: Campaign, counts: Counts | None = None) -> Proto:
+def from_campaign(campaign: Campaign, counts: Counts | None = None, feedback: FeedbackCounts | None = None) -> Proto:
     """A campaign as the contract shows it."""
     definition = campaign.definition
     policy = definition.ambiguity_policy
@@ -127,6 +129,8 @@ def from_campaign(campaign: Campaign, counts: Counts | None = None) -> Proto:
     )
     if counts:
         fill_counts(proto.counts, counts)
+    if feedback:
+        proto.feedback.CopyFrom(from_feedback(feedback))
     return proto
 
 

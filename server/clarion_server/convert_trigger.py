@@ -15,6 +15,7 @@ from clarion_core.domain.recipient import Device, Recipient
 from clarion_core.domain.trigger import Counts, Refusal, Trigger, TriggerEvent, TriggerState, trigger_name
 from clarion_core.store.triggers import StoredDelivery
 from clarion_core.telephone import plain_number
+from clarion_server.convert_feedback import from_fact, from_feedback
 from clarion_server.values import from_struct
 
 Proto = trigger_pb2.Trigger
@@ -100,6 +101,7 @@ def from_trigger(trigger: Trigger, *, refusals: bool = True) -> Proto:
         expire_time=timestamp(trigger.expire_ms),
         ordering_key=trigger.ordering_key,
         refusals=[_from_refusal(refusal) for refusal in trigger.refusals] if refusals else [],
+        feedback=from_feedback(trigger.feedback),
     )
 
 
@@ -140,6 +142,8 @@ def from_delivery(trigger: Trigger, stored: StoredDelivery, message_id_domain: s
         discard_reason=stored.discard_reason,
         error_class=ERROR_CLASS_NUMBERS[error_class] if error_class else Delivery.ERROR_CLASS_UNSPECIFIED,
         retryable=record.reason in RETRYABLE,
+        provider_message_id=stored.provider_id,
+        facts=[from_fact(fact) for fact in stored.facts],
     )
 
 
@@ -156,11 +160,13 @@ def from_event(event: TriggerEvent, campaign_id: str, refused: int) -> trigger_s
                 reason=REASONS[Reason(move.reason)],
                 time=time,
                 provider=move.provider,
+                fact=from_fact(move.fact) if move.fact else None,
             )
             for move in event.moves
         ],
         counts=from_counts(event.counts, refused),
         state=STATES[event.state],
+        feedback=from_feedback(event.feedback),
     )
     return trigger_service_pb2.WatchTriggerResponse(change=change, resume_token=event.id)
 

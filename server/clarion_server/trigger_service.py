@@ -88,5 +88,5 @@ class TriggerService(trigger_service_pb2_grpc.TriggerServiceServicer):
         """Stream what happens to a trigger."""
         campaign, trigger_id = trigger_ids(request.name)
         read = functools.partial(self._triggers.get, workspace(), campaign, trigger_id)
-        async for step in self._watches.watch(trigger_id, read, request.resume_token):
+        async for step in self._watches.watch(trigger_id, read, request.resume_token, feedback=request.feedback):
             yield step

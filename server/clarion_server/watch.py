@@ -91,10 +91,11 @@ class Watches:
             watched.wake_all(look=False)
 
     async def watch(
-        self, trigger_id: str, read: Callable[[], Awaitable[StoredTrigger]], token: str
+        self, trigger_id: str, read: Callable[[], Awaitable[StoredTrigger]], token: str, *, feedback: bool = False
     ) -> AsyncIterator[pb.WatchTriggerResponse]:
-        """A snapshot, or what came behind the token; then every change; ends when the trigger has.
+        """A snapshot, or what came behind the token; then every change; ends when the trigger has, or goes on.
 
+        `feedback`: it goes on, for what is heard of the messages then.
         The snapshot is read once the feed is there: what happens from then on is in the one or the other.
         """
         feed = _Feed()
@@ -108,14 +109,16 @@ class Watches:
                     yield from_event(event, stored.trigger.campaign_id, len(stored.trigger.refusals))
             else:
                 yield pb.WatchTriggerResponse(snapshot=from_trigger(stored.trigger), resume_token=stored.event_id)
-            if stored.trigger.state.is_final:
+            if stored.trigger.state.is_final and not feedback:
                 return
-            async for step in self._follow(feed, stored, stored.event_id):
+            async for step in self._follow(feed, stored, stored.event_id, on=feedback):
                 yield step
         finally:
             watched.remove(trigger_id, feed)
 
-    async def _follow(self, feed: _Feed, stored: StoredTrigger, seen: str) -> AsyncIterator[pb.WatchTriggerResponse]:
+    async def _follow(
+        self, feed: _Feed, stored: StoredTrigger, seen: str, *, on: bool
+    ) -> AsyncIterator[pb.WatchTriggerResponse]:
         while not self._draining:
             try:
                 async with asyncio.timeout(self._heartbeat_s):
@@ -133,7 +136,7 @@ class Watches:
             async for event in found:
                 seen = event.id
                 yield from_event(event, stored.trigger.campaign_id, len(stored.trigger.refusals))
-                if event.state.is_final:
+                if event.state.is_final and not on:
                     return
         raise Draining
 

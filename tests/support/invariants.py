@@ -85,7 +85,7 @@ def _check_moves(events: Sequence[TriggerEvent]) -> None:
     """Every move told is one that the domain knows; SENDING itself is not told."""
     states: dict[str, DeliveryState] = {}
     for event in events:
-        for move in event.moves:
+        for move in [each for each in event.moves if not each.fact]:
             ref, after = f"{event.base}-{move.number}", DeliveryState(move.state)
             before = states.get(ref, DeliveryState.QUEUED)
             through = TRANSITIONS[DeliveryState.SENDING] if DeliveryState.SENDING in TRANSITIONS[before] else set()

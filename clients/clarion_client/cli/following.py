@@ -10,7 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from clarion.v1.delivery_pb2 import Delivery
+from clarion.v1.delivery_pb2 import Delivery, FeedbackCounts
 from clarion.v1.trigger_pb2 import DeliveryCounts, Trigger
 from clarion.v1.trigger_service_pb2 import DeliveryChange, WatchTriggerResponse
 from clarion_client import Clarion, short_name
@@ -37,15 +37,16 @@ class Account:
     def __init__(self, name: str) -> None:
         self.name = name
         self.counts = DeliveryCounts()
+        self.feedback = FeedbackCounts()
         self.state = 0
         self.recent: list[DeliveryChange] = []
 
     def take(self, step: WatchTriggerResponse) -> None:
         """Note one step."""
         if step.HasField("snapshot"):
-            self.counts, self.state = step.snapshot.counts, step.snapshot.state
+            self.counts, self.state, self.feedback = step.snapshot.counts, step.snapshot.state, step.snapshot.feedback
         elif step.HasField("change"):
-            self.counts, self.state = step.change.counts, step.change.state
+            self.counts, self.state, self.feedback = step.change.counts, step.change.state, step.change.feedback
             self.recent = [*self.recent, *step.change.deliveries][-RECENT:]
 
     def view(self) -> RenderableType:
@@ -58,12 +59,19 @@ class Account:
             ProgressBar(total=max(1, self.counts.accepted), completed=done, width=30),
             f"{done:,}/{self.counts.accepted:,}",
         )
-        return Group(head, views.counts_text(self.counts), *(change_line(each) for each in self.recent))
+        return Group(head, self.text(), *(change_line(each) for each in self.recent))
+
+    def text(self) -> Text:
+        """The account, and what was heard of its messages, in one line."""
+        text, heard = views.counts_text(self.counts), views.feedback_text(self.feedback)
+        return text.append(" · ", "dim").append_text(heard) if heard else text
 
 
 def change_line(change: DeliveryChange) -> Text:
-    """One delivery's move in a line, under the name that `clarion deliveries get` takes."""
+    """One delivery's move, or what was heard of it, in a line, under the name that `clarion deliveries get` takes."""
     text = Text(f"{views.when(change.time)}  ", "dim").append(short_name(change.delivery), "default").append("  ")
+    if change.HasField("fact"):
+        return text.append_text(views.fact_text(change.fact))
     text.append_text(views.state(views.word(Delivery.State, change.state)))
     reason = views.word(Delivery.Reason, change.reason).lower()
     text.append(f"  {reason}" if reason else "", "dim")
@@ -71,11 +79,11 @@ def change_line(change: DeliveryChange) -> Text:
     return text.append(f"  attempt {change.attempts}" if change.attempts > 1 else "", "dim")
 
 
-async def follow(session: Session, name: str) -> Exit:
-    """Watch one trigger until it is finished: live on a terminal, a line a move otherwise."""
+async def follow(session: Session, name: str, *, feedback: bool = False) -> Exit:
+    """Watch one trigger until it is finished, or for `feedback` on: live on a terminal, a line a move otherwise."""
     session.interrupted = f"the trigger goes on; watch it again with: clarion watch {short_name(name)}"
     account, out = Account(name), session.out
-    steps = session.clarion.watch_trigger(name)
+    steps = session.clarion.watch_trigger(name, feedback=feedback)
     if out.as_json:
         await _each(steps, account, lambda step: out.json_line(as_dict(step)))
     elif out.stdout.is_terminal:
@@ -83,7 +91,7 @@ async def follow(session: Session, name: str) -> Exit:
             await _each(steps, account, lambda step: live.update(account.view()))
     else:
         await _each(steps, account, lambda step: _print_moves(session, step))
-        out.show(Text(f"{views.word(Trigger.State, account.state)}: ").append_text(views.counts_text(account.counts)))
+        out.show(Text(f"{views.word(Trigger.State, account.state)}: ").append_text(account.text()))
     return exit_for_counts(account.counts)
 
 

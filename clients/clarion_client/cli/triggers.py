@@ -121,12 +121,18 @@ def _checked(trigger: dict[str, Any]) -> dict[str, Any]:
     return {"checked": True, **kept, "counts": {key: trigger["counts"][key] for key in ("accepted", "refused")}}
 
 
-async def watch(session: Session, trigger: TriggerArgument) -> Exit:
+async def watch(
+    session: Session,
+    trigger: TriggerArgument,
+    feedback: Annotated[
+        bool, typer.Option("--feedback", help="Go on then, for what is heard of its messages, until Ctrl-C.")
+    ] = False,
+) -> Exit:
     """Watch a trigger until every recipient is accounted for.
 
     Resumes by itself when the server restarts. With --output json: a line a step.
     """
-    return await follow(session, trigger)
+    return await follow(session, trigger, feedback=feedback)
 
 
 @command(app, "list")

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from clarion.v1.campaign_pb2 import Campaign, ContextField
 from clarion.v1.campaign_service_pb2 import EmailMessage
-from clarion.v1.delivery_pb2 import Delivery
+from clarion.v1.delivery_pb2 import Delivery, FeedbackCounts
 from clarion.v1.trigger_pb2 import DeliveryCounts, RecipientRefusal, Trigger
 from clarion_client.cli.output import grid, listing
 from clarion_client.cli.times import span_text
@@ -42,6 +42,10 @@ _COLOURS = {
     "EXPIRED": "dim",
     "SUPPRESSED": "dim",
     "DRAFT": "dim",
+    "DELIVERED": "green",
+    "DEFERRED": "yellow",
+    "BOUNCED": "red",
+    "COMPLAINED": "red",
 }
 
 
@@ -84,6 +88,23 @@ def counts_text(counts: DeliveryCounts | Campaign.Counts) -> Text:
             colour = "red" if name == "refused" else _COLOURS.get(name.upper(), "cyan")
             text.append(" · ", "dim").append(f"{name.replace('_', ' ')} {number:,}", colour)
     return text
+
+
+def feedback_text(counts: FeedbackCounts) -> Text:
+    """What was heard of messages after they were sent; empty where nothing was."""
+    heard = [(name, getattr(counts, name)) for name in ("delivered", "bounced", "complained")]
+    parts = [Text(f"{name} {number:,}", _COLOURS[name.upper()]) for name, number in heard if number]
+    return Text(" · ", "dim").join(parts)
+
+
+def fact_text(fact: Delivery.Fact) -> Text:
+    """One fact in a line: what, why and who says so."""
+    text = state(word(Delivery.Fact.Kind, fact.kind))
+    if fact.HasField("bounce"):
+        kind = word(Delivery.Bounce.Type, fact.bounce.type).lower()
+        text.append(f" {kind}, {word(Delivery.Bounce.Category, fact.bounce.category).lower()}", "dim")
+    text.append(f"  {fact.code}" if fact.code else "", "default")
+    return text.append(f"  says {fact.provider}" if fact.provider else "", "dim")
 
 
 def campaign_list(campaigns: Sequence[Campaign]) -> Table:
@@ -132,6 +153,8 @@ def _campaign_rows(each: Campaign) -> Iterator[tuple[str, RenderableType]]:
         yield "" if index else "context", _declared(field)
     if each.HasField("counts"):
         yield "deliveries", counts_text(each.counts)
+    if heard := feedback_text(each.feedback):
+        yield "feedback", heard
     yield "etag", each.etag
 
 
@@ -185,6 +208,8 @@ def trigger(each: Trigger, *, replayed: bool = False) -> Table:
         rows.insert(
             1, ("replayed", Text("an earlier call with this request id triggered it, as it was then", "yellow"))
         )
+    if heard := feedback_text(each.feedback):
+        rows.append(("feedback", heard))
     if each.HasField("finish_time"):
         rows.append(("finished", when(each.finish_time)))
     return grid([*rows, *_terms(each), *_refusals(each)])
@@ -272,8 +297,15 @@ def delivery(each: Delivery) -> RenderableType:
         ("next try", when(each.next_attempt_time)),
         ("discarded", _discarded(each)),
         ("message id", each.message_id),
+        ("provider's id", each.provider_message_id),
     ]
-    return grid((label, value) for label, value in rows if value)
+    return grid([*((label, value) for label, value in rows if value), *_facts(each)])
+
+
+def _facts(each: Delivery) -> Iterator[tuple[str, RenderableType]]:
+    for index, fact in enumerate(each.facts):
+        text = Text(f"{when(fact.time)}  ", "dim").append_text(fact_text(fact))
+        yield "" if index else "facts", text.append(f"  {fact.detail}" if fact.detail else "", "dim")
 
 
 def _discarded(each: Delivery) -> str:

@@ -7,10 +7,12 @@ number // 100 of the base's pages.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford, base32.org: no i, l, o, u
 _PAIRS = [high + low for high in ALPHABET for low in ALPHABET]
+_DELIVERY = re.compile(rf"[{ALPHABET}]{{20,40}}-(0|[1-9][0-9]{{0,5}})")
 _SHARD_CHARS, _HASH_CHARS, _TIME_CHARS, _RANDOM_CHARS = 2, 25, 9, 10
 
 
@@ -56,6 +58,11 @@ def new_base(shard: int, now_ms: int, random_bits: Callable[[int], int]) -> str:
     """What the ids of the deliveries written in one step begin with: shard, time, 50 random bits."""
     time = base32(now_ms, _TIME_CHARS)
     return base32(shard, _SHARD_CHARS) + time + base32(random_bits(50), _RANDOM_CHARS)
+
+
+def is_delivery_id(text: str) -> bool:
+    """Whether this can be a delivery's id; whether there is such a delivery, the store knows."""
+    return _DELIVERY.fullmatch(text) is not None
 
 
 def shard_of(identifier: str) -> int | None:

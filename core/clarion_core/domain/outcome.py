@@ -9,10 +9,15 @@ from clarion_core.domain.delivery import Reason
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
-    """The provider took responsibility. `detail` is what it said, `provider_id` its own id of the message, if any."""
+    """The provider took responsibility. `detail` is what it said, `provider_id` its own id of the message, if any.
+
+    An id is at most 128 characters; several of one message are separated by blanks. `receipts_by_id`: the provider's
+    receipts will say nothing but that id, so the delivery must be found by it.
+    """
 
     detail: str = ""
     provider_id: str = ""
+    receipts_by_id: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

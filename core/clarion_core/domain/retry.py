@@ -10,17 +10,20 @@ from clarion_core.domain.delivery import DeliveryState, Reason
 from clarion_core.domain.outcome import Ambiguous, Outcome, PermanentFailure, Sent, TransientFailure
 
 DETAIL_MAX = 200
+PROVIDER_ID_MAX = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conclusion:
-    """Where a delivery goes after an attempt. `due_ms` is set for RETRYING alone."""
+    """Where a delivery goes after an attempt. `due_ms` is set for RETRYING alone, the provider's id for SENT alone."""
 
     state: DeliveryState
     reason: Reason = Reason.NONE
     detail: str = ""
     due_ms: int = 0
     ambiguous: bool = False
+    provider_id: str = ""
+    receipts_by_id: bool = False
 
 
 def conclude(
@@ -41,8 +44,11 @@ def conclude(
     """
     last_ms = age_from_ms + 1000 * policy.max_age_s
     match outcome:
-        case Sent(detail=detail):
-            return Conclusion(state=DeliveryState.SENT, detail=clip(detail))
+        case Sent(detail=detail, provider_id=provider_id, receipts_by_id=by_id):
+            named = clip_id(provider_id)
+            return Conclusion(
+                state=DeliveryState.SENT, detail=clip(detail), provider_id=named, receipts_by_id=by_id and bool(named)
+            )
         case PermanentFailure(reason=reason, detail=detail):
             return Conclusion(state=DeliveryState.FAILED, reason=reason, detail=clip(detail))
         case TransientFailure(reason=Reason.EXPIRED, detail=detail):
@@ -79,3 +85,8 @@ def clip(detail: str) -> str:
     """At most 200 characters on one line, printable: what a provider says is not to be trusted."""
     clipped = detail[:DETAIL_MAX]
     return clipped if clipped.isprintable() else "".join(c if c.isprintable() else " " for c in clipped)
+
+
+def clip_id(provider_id: str) -> str:
+    """A provider's id of a message as it is kept: at most 128 characters, printable, blanks only between ids."""
+    return " ".join(clip(provider_id).split())[:PROVIDER_ID_MAX].rstrip()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 
 from clarion_core.domain.errors import FieldProblem
+from clarion_core.domain.feedback import NO_FEEDBACK, Fact, FeedbackCounts
 
 MAX_RECIPIENTS = 1_000
 
@@ -73,6 +74,7 @@ class Trigger:
     expire_ms: int = 0  # 0: never
     ordering_key: str = ""
     refusals: tuple[Refusal, ...] = ()
+    feedback: FeedbackCounts = NO_FEEDBACK
 
     @property
     def name(self) -> str:
@@ -100,13 +102,14 @@ class Placement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryMove:
-    """One delivery's move, as the event stream tells it."""
+    """One delivery's move, or a fact that was learned of it where it stands, as the event stream tells it."""
 
     number: int
     state: str
     attempts: int
     reason: str
     provider: str
+    fact: Fact | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +123,7 @@ class TriggerEvent:
     counts: Counts
     base: str
     moves: tuple[DeliveryMove, ...]
+    feedback: FeedbackCounts = NO_FEEDBACK
 
 
 def trigger_name(campaign_id: str, trigger_id: str) -> str:

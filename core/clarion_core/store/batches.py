@@ -258,4 +258,6 @@ def _result_row(result: Result) -> tuple[Any, ...]:
         end.due_ms,
         end.ambiguous,
         result.opened,
+        end.provider_id,
+        end.receipts_by_id,
     )

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from clarion_core.domain.campaign import Campaign, CampaignState, Definition, Throttle, campaign_key
 from clarion_core.domain.errors import ConcurrentChange, RequestIdReused
+from clarion_core.domain.feedback import FeedbackCounts
 from clarion_core.domain.trigger import Counts
 from clarion_core.store import keys
+from clarion_core.store.facts import FEEDBACK_FIELDS, feedback_of
 from clarion_core.store.keys import CONTROL, LIMITS
 from clarion_core.store.records import decode_campaign, decode_definition, encode
 from clarion_core.store.store import Store
@@ -139,6 +141,13 @@ class CampaignStore:
             [("HMGET", keys.key(shard, "counts", key), *COUNT_FIELDS) for shard in range(self._shards)]
         )
         return sum((counts_of(row) for row in rows), Counts())
+
+    async def feedback(self, key: str) -> FeedbackCounts:
+        """How many of a campaign's deliveries have such facts, summed over the shards."""
+        rows = await self._store.commands(
+            [("HMGET", keys.key(shard, "counts", key), *FEEDBACK_FIELDS) for shard in range(self._shards)]
+        )
+        return sum((feedback_of(row) for row in rows), FeedbackCounts())
 
     async def definition(self, key: str, revision: int) -> Definition | None:
         """What a campaign says as of a revision; None where its lifetime is over."""

@@ -6,9 +6,11 @@ from collections.abc import Container
 
 from redis.exceptions import ResponseError
 
+from clarion_core.domain.feedback import NO_FEEDBACK
 from clarion_core.domain.trigger import DeliveryMove, TriggerEvent, TriggerState
 from clarion_core.store import keys
 from clarion_core.store.campaigns import counts_of
+from clarion_core.store.facts import feedback_of, parse_fact
 from clarion_core.store.store import Store
 
 READ_AT_ONCE = 200
@@ -74,17 +76,26 @@ def _entry(row: tuple[bytes, dict[bytes, bytes]], wanted: Container[str]) -> tup
 
 def _event(event_id: str, trigger: str, text: str) -> TriggerEvent:
     state, time_ms, counts, base, moves = text.split(";", 4)
+    numbers = [value.encode() for value in counts.split(",")]
     return TriggerEvent(
         id=event_id,
         trigger=trigger,
         state=TriggerState(state),
         time_ms=int(time_ms),
-        counts=counts_of([value.encode() for value in counts.split(",")]),
+        counts=counts_of([*numbers[:8]]),
         base=base,
         moves=tuple(_move(move) for move in moves.split(" ")),
+        feedback=feedback_of(numbers[8:]) if numbers[8:] else NO_FEEDBACK,  # an older process's function told none
     )
 
 
 def _move(text: str) -> DeliveryMove:
-    number, state, attempts, reason, provider = text.split(":", 4)
-    return DeliveryMove(number=int(number), state=state, attempts=int(attempts), reason=reason, provider=provider)
+    number, state, attempts, reason, provider, *fact = text.split(":", 5)
+    return DeliveryMove(
+        number=int(number),
+        state=state,
+        attempts=int(attempts),
+        reason=reason,
+        provider=provider,
+        fact=parse_fact(fact[0]) if fact else None,
+    )

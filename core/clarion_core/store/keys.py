@@ -30,6 +30,9 @@ KINDS = {
     "expiring": "exp",  # zset   triggers by when they expire                            until they end
     "dead": "dl:",  # zset      triggers of a campaign with dead letters, by time        entries: as their trigger
     "discarded": "dd:",  # hash  dead letters discarded: time and reason                 as its payload
+    "facts": "f:",  # hash      what was heard of a page's deliveries, and ids of theirs  as its payload
+    "sent_as": "sa:",  # string  the delivery that a provider has under an id            SENT_AS_TTL_MS
+    "early": "er:",  # list     facts of an id that no delivery has yet, EARLY_MAX       EARLY_TTL_MS after the last
     "serial": "serial",  # string  counts batches made for what waited                   for good: one a shard
     "throttle": "th:",  # hash  permits taken of a limit, and slots booked                an hour after the last
     "queue": "q:",  # zset      arq's queue of a lane, by due time                      entries: as their batch
@@ -72,6 +75,9 @@ LIMITS = {
     "LOOK_MS": 2_000,  # after a lease or due time passed, the sweep looks whether the batch went on
     "WAITING_LOOK_MS": 10_000,  # a batch that waits in its queue is looked at this often
     "PARKED_LOOK_MS": 10_000,
+    "SENT_AS_TTL_MS": 4 * DAY_MS,  # carriers give up a text message after 3 days at the latest
+    "EARLY_TTL_MS": 3_600_000,
+    "EARLY_MAX": 8,
     "THROTTLE_TTL_MS": 3_600_000,
     "SLOT_LOOK_MS": 15_000,  # a batch that waits for its slot looks this often whether those before it are gone
     "LEASE_MAX_MS": 300_000,  # the longest lease a worker can be told

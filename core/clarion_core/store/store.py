@@ -23,6 +23,7 @@ _FILES = (
     "base",
     "changes",
     "accept",
+    "facts",
     "limits",
     "members",
     "batch",

@@ -12,10 +12,12 @@ from msgspec import structs
 from clarion_core.domain.campaign import CampaignState
 from clarion_core.domain.delivery import DeliveryRecord
 from clarion_core.domain.errors import RequestIdReused
+from clarion_core.domain.feedback import Fact
 from clarion_core.domain.ids import shard_of
 from clarion_core.domain.trigger import Counts, Placement, Trigger, TriggerState
 from clarion_core.store import keys
 from clarion_core.store.campaigns import RequestKey, counts_of
+from clarion_core.store.facts import feedback_of, parse_facts
 from clarion_core.store.records import Head, RecipientRow, decode_head, decode_rows, parse_ledger
 from clarion_core.store.store import Store
 
@@ -44,6 +46,8 @@ class StoredDelivery(msgspec.Struct, frozen=True, kw_only=True):
     record: DeliveryRecord
     discard_ms: int = 0
     discard_reason: str = ""
+    provider_id: str = ""
+    facts: tuple[Fact, ...] = ()
 
 
 class TriggerStore:
@@ -190,14 +194,26 @@ class TriggerStore:
         shard = self._shard(place.base)
         if last < first or shard is None:
             return []
-        rows, segments, discarded = await self._store.call("deliveries", shard, base=place.base, first=first, last=last)
-        found = stored_deliveries(rows, segments)
-        facts = {ref.decode(): fact.decode().partition("|") for ref, fact in discarded}
-        return [_with_discard(each, *facts[each.id]) if each.id in facts else each for each in found]
+        answer = await self._store.call("deliveries", shard, base=place.base, first=first, last=last)
+        rows, segments, *beside = answer
+        discarded, facts, sent_as = ({ref.decode(): text.decode() for ref, text in about} for about in beside)
+        return [
+            _with_what_is_beside(
+                each, discarded.get(each.id, ""), parse_facts(facts.get(each.id, "")), sent_as.get(each.id, "")
+            )
+            for each in stored_deliveries(rows, segments)
+        ]
 
 
-def _with_discard(delivery: StoredDelivery, at_ms: str, _: str, reason: str) -> StoredDelivery:
-    return structs.replace(delivery, discard_ms=int(at_ms), discard_reason=reason)
+def _with_what_is_beside(
+    delivery: StoredDelivery, discard: str, facts: tuple[Fact, ...], provider_id: str
+) -> StoredDelivery:
+    if not (discard or facts or provider_id):
+        return delivery
+    at_ms, _, reason = discard.partition("|")
+    return structs.replace(
+        delivery, discard_ms=int(at_ms or 0), discard_reason=reason, facts=facts, provider_id=provider_id
+    )
 
 
 def stored_deliveries(
@@ -245,6 +261,7 @@ def _trigger(trigger_id: str, account: list[bytes | None], head: Head, gate: str
         expire_ms=int(account[14] or 0),
         ordering_key=head.ordering_key,
         refusals=head.refused(),
+        feedback=feedback_of(account[15:18]),
     )
 
 

@@ -171,6 +171,7 @@ end
 local function resolve(ch, results)
   for _, result in ipairs(results) do
     local ref, trigger, state, attempts, opened = result[1], result[2], result[3], result[4], result[9]
+    local id, by_id = result[10], result[11]
     local rec = parse(place_of(ch, ref).text)
     local unsure = rec.reason == 'HANDOVER_UNKNOWN' and (rec.state == 'A' or rec.state == 'Q')
     if opened and unsure and rec.attempts == attempts and (state == 'S' or state == 'F') then
@@ -178,6 +179,7 @@ local function resolve(ch, results)
       rec.state, rec.reason, rec.detail, rec.batch = state, result[5], result[6], ''
       rec.ambiguous = math.max(0, rec.ambiguous - 1)
       move(ch, trigger, ref, from, rec)
+      sent_as(ch, trigger, ref, rec, id, by_id)
     end
   end
 end
@@ -185,7 +187,7 @@ end
 -- Record one outcome, if the delivery, whose record was read, is still where the worker believes it is. True if it
 -- left the batch.
 local function record(ch, b, result, fate_of)
-  local ref, trigger, state, attempts, reason, detail, due, ambiguous = unpack(result)
+  local ref, trigger, state, attempts, reason, detail, due, ambiguous, _, id, by_id = unpack(result)
   local rec = parse(place_of(ch, ref).text)
   if not carried(rec, b.m and b.id or '') or rec.attempts ~= attempts then
     return false
@@ -218,6 +220,7 @@ local function record(ch, b, result, fate_of)
     rec.batch = ''
   end
   move(ch, trigger, ref, from, rec)
+  sent_as(ch, trigger, ref, rec, id, by_id)
   return rec.state ~= 'Q'
 end
 
@@ -276,7 +279,7 @@ local function open_throttled(ch, b, r, recorded, fate_of)
 end
 
 -- request: shard, campaign, batch, epoch, lease_ms, retention_s, results {ref, trigger, state, attempts, reason, detail,
---   due, ambiguous, opened by this claim}, open {ref, trigger, attempt, weight}, provider, limits {name, rate, burst}, solo,
+--   due, ambiguous, opened by this claim, the provider's id or '', whether its receipts say no more}, open {ref, trigger, attempt, weight}, provider, limits {name, rate, burst}, solo,
 --   finish, wait_ms (until a batch that is handed back is due), booked (it waits for permits)
 -- answer: {OPENED, now, allowed, wait_ms} or {FENCED|PAUSED|CLOSED|HANDED_BACK}
 local function advance(_, args)

@@ -4,7 +4,7 @@
 local function changes(shard, campaign, retention_s)
   local now = now_ms()
   return {shard = shard, campaign = campaign, retention_s = retention_s, now = now, stamp = stamp(now), ledger = {},
-          left = {}, batches = {}, triggers = {}, order = {}, totals = {}, ended = {}, places = {}}
+          left = {}, batches = {}, triggers = {}, order = {}, totals = {}, ended = {}, places = {}, facts = {}}
 end
 
 -- Where a delivery's record is: {page, index, base, number}; with `text` once `read_records` was asked for it.
@@ -68,6 +68,13 @@ local function count(ch, t, name, by)
   add(ch.totals, name, by)
 end
 
+-- What the event says of a delivery: where it stands, and a fact that was learned of it, if that is what it tells.
+local function told(t, place, rec, fact)
+  t.base = place.base
+  t.moves[#t.moves + 1] = place.number .. ':' .. rec.state .. ':' .. rec.attempts .. ':' .. rec.reason .. ':' .. rec.provider
+    .. (fact and ':' .. fact or '')
+end
+
 -- Note a move: the record is written; counts change where a final state is entered, corrected, or left for a redrive.
 local function move(ch, trigger, ref, from, rec)
   local place = place_of(ch, ref)
@@ -78,8 +85,7 @@ local function move(ch, trigger, ref, from, rec)
   end
   put(ch, page, index, rec)
   local t = trigger_changes(ch, trigger)
-  t.base = place.base
-  t.moves[#t.moves + 1] = place.number .. ':' .. rec.state .. ':' .. rec.attempts .. ':' .. rec.reason .. ':' .. rec.provider
+  told(t, place, rec)
   if FINAL[from] then
     count(ch, t, from, -1)
   elseif FINAL[rec.state] then
@@ -200,7 +206,7 @@ local function pass_turns(ch)
   end
 end
 
-local PAGED = {'payload', 'ledger', 'turns', 'discarded'}
+local PAGED = {'payload', 'ledger', 'turns', 'discarded', 'facts'}
 
 local function pages_of(placement)
   local base, start, count = string.match(placement, '^(.-):(%d+):(%d+)$')
@@ -265,7 +271,7 @@ local function index_dead(ch, trigger, dead, discarded)
   end
 end
 
-local ACCOUNT = {'st', 'pg', 'acc', 'fly', 'S', 'F', 'P', 'E', 'C', 'A', 'x', 'dc'}
+local ACCOUNT = {'st', 'pg', 'acc', 'fly', 'S', 'F', 'P', 'E', 'C', 'A', 'x', 'dc', 'fD', 'fB', 'fC'}
 local function write_trigger(ch, trigger, event)
   local t = ch.triggers[trigger]
   local name = key(ch.shard, 'trigger', trigger)
@@ -288,12 +294,24 @@ local function write_trigger(ch, trigger, event)
     reopen(ch, trigger, account[2])
   end
   local counts = {}
-  for i = 3, 10 do
-    counts[#counts + 1] = account[i] or '0'
+  for i = 3, 15 do
+    if i <= 10 or i >= 13 then
+      counts[#counts + 1] = account[i] or '0'
+    end
   end
   event[#event + 1] = trigger
   event[#event + 1] = state .. ';' .. ch.now .. ';' .. table.concat(counts, ',') .. ';' .. t.base .. ';'
     .. table.concat(t.moves, ' ')
+end
+
+local function write_facts(ch)
+  for page, known in pairs(ch.facts) do
+    for field, text in pairs(known) do
+      if text ~= '' then
+        redis.call('HSET', key(ch.shard, 'facts', page), field, text)
+      end
+    end
+  end
 end
 
 -- Write everything that was noted.
@@ -301,6 +319,7 @@ local function flush(ch)
   for page, rows in pairs(ch.ledger) do
     redis.call('HSET', key(ch.shard, 'ledger', page), unpack(rows))
   end
+  write_facts(ch)
   for page, by in pairs(ch.left) do
     redis.call('HINCRBY', key(ch.shard, 'ledger', page), 'o', -by)
     if by < 0 then  -- a redrive

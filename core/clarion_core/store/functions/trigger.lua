@@ -2,7 +2,7 @@
 
 local function flat_account(shard, trigger)
   return redis.call('HMGET', key(shard, 'trigger', trigger), 'c', 'st', 'pg', 'at', 'end', 'acc', 'fly', 'S', 'F', 'P',
-    'E', 'C', 'A', 'fp', 'x')
+    'E', 'C', 'A', 'fp', 'x', 'fD', 'fB', 'fC')
 end
 
 -- A trigger and the place in the event stream it stands at, read in one step.
@@ -19,16 +19,23 @@ local function snapshot(_, args)
 end
 
 -- A slice of a trigger's deliveries, by number. request: shard, base, first, last
--- answer: rows {ref, page/field, ledger record}, segments {page/field, blob}, discarded {ref, time|reason}
+-- answer: rows {ref, page/field, ledger record}, segments {page/field, blob}, discarded {ref, time|reason},
+--   facts {ref, facts, one a line}, sent as {ref, its provider's id}
 local function deliveries(_, args)
   local r = cmsgpack.unpack(args[1])
-  local members, discarded = {}, {}
+  local members, discarded, facts, sent = {}, {}, {}, {}
   for number = math.floor(r.first / PAGE), math.floor(r.last / PAGE) do
     local page = r.base .. '.' .. number
     local segments, ledger = page_rows(r.shard, page)
-    local facts = redis.call('HGETALL', key(r.shard, 'discarded', page))
-    for i = 1, #facts, 2 do
-      discarded[#discarded + 1] = {ref_of(page, facts[i]), facts[i + 1]}
+    local dropped = redis.call('HGETALL', key(r.shard, 'discarded', page))
+    for i = 1, #dropped, 2 do
+      discarded[#discarded + 1] = {ref_of(page, dropped[i]), dropped[i + 1]}
+    end
+    local heard = redis.call('HGETALL', key(r.shard, 'facts', page))
+    for i = 1, #heard, 2 do
+      local id_of = string.match(heard[i], '^p(%d+)$')
+      local rows = id_of and sent or facts
+      rows[#rows + 1] = {ref_of(page, id_of or heard[i]), heard[i + 1]}
     end
     for _, segment in ipairs(segments) do
       for index = segment.offset, segment.offset + segment.count - 1 do
@@ -40,7 +47,7 @@ local function deliveries(_, args)
     end
   end
   local rows, segments = load_members(r.shard, members)
-  return {rows, segments, discarded}
+  return {rows, segments, discarded, facts, sent}
 end
 
 -- Every delivery of a trigger on some of its pages: visit(ref, page, index, rec).

@@ -3,6 +3,7 @@
 isort:skip_file
 """
 
+from clarion.v1 import delivery_pb2 as _delivery_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -174,6 +175,7 @@ class Campaign(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     COUNTS_FIELD_NUMBER: _builtins.int
+    FEEDBACK_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `campaigns/{campaign}`. Output only; Create takes the id apart."""
     display_name: _builtins.str
@@ -228,6 +230,10 @@ class Campaign(_message.Message):
     def counts(self) -> Global___Campaign.Counts:
         """What became of its deliveries. Output only; filled by GetCampaign alone."""
 
+    @_builtins.property
+    def feedback(self) -> _delivery_pb2.FeedbackCounts:
+        """What was heard of its deliveries after they were sent. Output only; filled by GetCampaign alone."""
+
     def __init__(
         self,
         *,
@@ -247,10 +253,11 @@ class Campaign(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         counts: Global___Campaign.Counts | None = ...,
+        feedback: _delivery_pb2.FeedbackCounts | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "create_time", b"create_time", "retry_policy", b"retry_policy", "throttle", b"throttle", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "create_time", b"create_time", "feedback", b"feedback", "retry_policy", b"retry_policy", "throttle", b"throttle", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ambiguity_policy", b"ambiguity_policy", "category", b"category", "contents", b"contents", "context", b"context", "counts", b"counts", "create_time", b"create_time", "description", b"description", "display_name", b"display_name", "etag", b"etag", "name", b"name", "retry_policy", b"retry_policy", "revision", b"revision", "state", b"state", "throttle", b"throttle", "time_to_live_s", b"time_to_live_s", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ambiguity_policy", b"ambiguity_policy", "category", b"category", "contents", b"contents", "context", b"context", "counts", b"counts", "create_time", b"create_time", "description", b"description", "display_name", b"display_name", "etag", b"etag", "feedback", b"feedback", "name", b"name", "retry_policy", b"retry_policy", "revision", b"revision", "state", b"state", "throttle", b"throttle", "time_to_live_s", b"time_to_live_s", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -3,9 +3,11 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
@@ -221,6 +223,231 @@ class Delivery(_message.Message):
     ERROR_CLASS_UNKNOWN: Delivery.ErrorClass.ValueType  # 4
     """Nobody can tell: a cut-off, or a defect of Clarion."""
 
+    @_typing.final
+    class Fact(_message.Message):
+        """Fact is something that was heard of a message after it was sent. It moves no state."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        class _Kind:
+            ValueType = _typing.NewType("ValueType", _builtins.int)
+            V: _TypeAlias = ValueType  # noqa: Y015
+
+        class _KindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Delivery.Fact._Kind.ValueType], _builtins.type):
+            DESCRIPTOR: _descriptor.EnumDescriptor
+            KIND_UNSPECIFIED: Delivery.Fact._Kind.ValueType  # 0
+            """Never stored."""
+            KIND_DELIVERED: Delivery.Fact._Kind.ValueType  # 1
+            """It reached the recipient's side."""
+            KIND_DEFERRED: Delivery.Fact._Kind.ValueType  # 2
+            """The recipient's side asked the provider to come later."""
+            KIND_BOUNCED: Delivery.Fact._Kind.ValueType  # 3
+            """It came back, or will never arrive; `bounce` says why."""
+            KIND_COMPLAINED: Delivery.Fact._Kind.ValueType  # 4
+            """The recipient called it spam."""
+            KIND_OPENED: Delivery.Fact._Kind.ValueType  # 5
+            """The recipient opened it. Not used yet."""
+            KIND_CLICKED: Delivery.Fact._Kind.ValueType  # 6
+            """The recipient followed a link of it. Not used yet."""
+
+        class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
+            """Kind is what happened. New values may appear."""
+
+        KIND_UNSPECIFIED: Delivery.Fact.Kind.ValueType  # 0
+        """Never stored."""
+        KIND_DELIVERED: Delivery.Fact.Kind.ValueType  # 1
+        """It reached the recipient's side."""
+        KIND_DEFERRED: Delivery.Fact.Kind.ValueType  # 2
+        """The recipient's side asked the provider to come later."""
+        KIND_BOUNCED: Delivery.Fact.Kind.ValueType  # 3
+        """It came back, or will never arrive; `bounce` says why."""
+        KIND_COMPLAINED: Delivery.Fact.Kind.ValueType  # 4
+        """The recipient called it spam."""
+        KIND_OPENED: Delivery.Fact.Kind.ValueType  # 5
+        """The recipient opened it. Not used yet."""
+        KIND_CLICKED: Delivery.Fact.Kind.ValueType  # 6
+        """The recipient followed a link of it. Not used yet."""
+
+        KIND_FIELD_NUMBER: _builtins.int
+        TIME_FIELD_NUMBER: _builtins.int
+        PROVIDER_FIELD_NUMBER: _builtins.int
+        BOUNCE_FIELD_NUMBER: _builtins.int
+        CODE_FIELD_NUMBER: _builtins.int
+        DETAIL_FIELD_NUMBER: _builtins.int
+        kind: Global___Delivery.Fact.Kind.ValueType
+        """What happened."""
+        provider: _builtins.str
+        """Which provider told it; `dsn` for mail that came back to the bounce address."""
+        code: _builtins.str
+        """The provider's own word or number for it: `5.1.1`, `30003`. At most 32 characters."""
+        detail: _builtins.str
+        """What else the provider said, cut to 200 characters."""
+        @_builtins.property
+        def time(self) -> _timestamp_pb2.Timestamp:
+            """When, by the clock of whoever told it."""
+
+        @_builtins.property
+        def bounce(self) -> Global___Delivery.Bounce:
+            """Why it came back; for BOUNCED alone."""
+
+        def __init__(
+            self,
+            *,
+            kind: Global___Delivery.Fact.Kind.ValueType = ...,
+            time: _timestamp_pb2.Timestamp | None = ...,
+            provider: _builtins.str = ...,
+            bounce: Global___Delivery.Bounce | None = ...,
+            code: _builtins.str = ...,
+            detail: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["bounce", b"bounce", "time", b"time"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["bounce", b"bounce", "code", b"code", "detail", b"detail", "kind", b"kind", "provider", b"provider", "time", b"time"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Bounce(_message.Message):
+        """Bounce says why a message came back."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        class _Type:
+            ValueType = _typing.NewType("ValueType", _builtins.int)
+            V: _TypeAlias = ValueType  # noqa: Y015
+
+        class _TypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Delivery.Bounce._Type.ValueType], _builtins.type):
+            DESCRIPTOR: _descriptor.EnumDescriptor
+            TYPE_UNSPECIFIED: Delivery.Bounce._Type.ValueType  # 0
+            """Never stored."""
+            TYPE_HARD: Delivery.Bounce._Type.ValueType  # 1
+            """Nothing will ever arrive there."""
+            TYPE_SOFT: Delivery.Bounce._Type.ValueType  # 2
+            """Nothing arrives there for now."""
+            TYPE_NEUTRAL: Delivery.Bounce._Type.ValueType  # 3
+            """Nothing: it was about the message, the sender or the way, or nobody can tell."""
+
+        class Type(_Type, metaclass=_TypeEnumTypeWrapper):
+            """Type is what it says about the address. New values may appear."""
+
+        TYPE_UNSPECIFIED: Delivery.Bounce.Type.ValueType  # 0
+        """Never stored."""
+        TYPE_HARD: Delivery.Bounce.Type.ValueType  # 1
+        """Nothing will ever arrive there."""
+        TYPE_SOFT: Delivery.Bounce.Type.ValueType  # 2
+        """Nothing arrives there for now."""
+        TYPE_NEUTRAL: Delivery.Bounce.Type.ValueType  # 3
+        """Nothing: it was about the message, the sender or the way, or nobody can tell."""
+
+        class _Category:
+            ValueType = _typing.NewType("ValueType", _builtins.int)
+            V: _TypeAlias = ValueType  # noqa: Y015
+
+        class _CategoryEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Delivery.Bounce._Category.ValueType], _builtins.type):
+            DESCRIPTOR: _descriptor.EnumDescriptor
+            CATEGORY_UNSPECIFIED: Delivery.Bounce._Category.ValueType  # 0
+            """Never stored."""
+            CATEGORY_INVALID_RECIPIENT: Delivery.Bounce._Category.ValueType  # 1
+            """There is no such address."""
+            CATEGORY_RECIPIENT_REFUSED: Delivery.Bounce._Category.ValueType  # 2
+            """There is one, and it takes nothing any more."""
+            CATEGORY_SOFT: Delivery.Bounce._Category.ValueType  # 3
+            """The mailbox or its mail system, for now."""
+            CATEGORY_DNS_FAILURE: Delivery.Bounce._Category.ValueType  # 4
+            """Its domain was not found."""
+            CATEGORY_MAILBOX_FULL: Delivery.Bounce._Category.ValueType  # 5
+            """The mailbox is full."""
+            CATEGORY_RELAYING_DENIED: Delivery.Bounce._Category.ValueType  # 6
+            """The server it leads to does not know the domain."""
+            CATEGORY_CHALLENGE_RESPONSE: Delivery.Bounce._Category.ValueType  # 7
+            """It wants the sender to prove something first."""
+            CATEGORY_POLICY: Delivery.Bounce._Category.ValueType  # 8
+            """Not allowed, by a rule of the receiving side."""
+            CATEGORY_UNDETERMINED: Delivery.Bounce._Category.ValueType  # 9
+            """Nobody can tell."""
+            CATEGORY_TOO_LARGE: Delivery.Bounce._Category.ValueType  # 10
+            """The message is too large for it."""
+            CATEGORY_TIMEOUT: Delivery.Bounce._Category.ValueType  # 11
+            """Tried until its time was over."""
+            CATEGORY_NO_RECIPIENT: Delivery.Bounce._Category.ValueType  # 12
+            """It had no recipient."""
+            CATEGORY_GENERIC: Delivery.Bounce._Category.ValueType  # 13
+            """The protocol or the content failed."""
+            CATEGORY_MAIL_BLOCK: Delivery.Bounce._Category.ValueType  # 14
+            """Too much at once from this sender."""
+            CATEGORY_SPAM_BLOCK: Delivery.Bounce._Category.ValueType  # 15
+            """The sender is taken for one of spam."""
+            CATEGORY_SPAM_CONTENT: Delivery.Bounce._Category.ValueType  # 16
+            """The message is taken for spam."""
+            CATEGORY_AUTO_REPLY: Delivery.Bounce._Category.ValueType  # 17
+            """A machine's answer, and no bounce."""
+            CATEGORY_TRANSIENT: Delivery.Bounce._Category.ValueType  # 18
+            """Something on the way."""
+
+        class Category(_Category, metaclass=_CategoryEnumTypeWrapper):
+            """Category is why. New values may appear."""
+
+        CATEGORY_UNSPECIFIED: Delivery.Bounce.Category.ValueType  # 0
+        """Never stored."""
+        CATEGORY_INVALID_RECIPIENT: Delivery.Bounce.Category.ValueType  # 1
+        """There is no such address."""
+        CATEGORY_RECIPIENT_REFUSED: Delivery.Bounce.Category.ValueType  # 2
+        """There is one, and it takes nothing any more."""
+        CATEGORY_SOFT: Delivery.Bounce.Category.ValueType  # 3
+        """The mailbox or its mail system, for now."""
+        CATEGORY_DNS_FAILURE: Delivery.Bounce.Category.ValueType  # 4
+        """Its domain was not found."""
+        CATEGORY_MAILBOX_FULL: Delivery.Bounce.Category.ValueType  # 5
+        """The mailbox is full."""
+        CATEGORY_RELAYING_DENIED: Delivery.Bounce.Category.ValueType  # 6
+        """The server it leads to does not know the domain."""
+        CATEGORY_CHALLENGE_RESPONSE: Delivery.Bounce.Category.ValueType  # 7
+        """It wants the sender to prove something first."""
+        CATEGORY_POLICY: Delivery.Bounce.Category.ValueType  # 8
+        """Not allowed, by a rule of the receiving side."""
+        CATEGORY_UNDETERMINED: Delivery.Bounce.Category.ValueType  # 9
+        """Nobody can tell."""
+        CATEGORY_TOO_LARGE: Delivery.Bounce.Category.ValueType  # 10
+        """The message is too large for it."""
+        CATEGORY_TIMEOUT: Delivery.Bounce.Category.ValueType  # 11
+        """Tried until its time was over."""
+        CATEGORY_NO_RECIPIENT: Delivery.Bounce.Category.ValueType  # 12
+        """It had no recipient."""
+        CATEGORY_GENERIC: Delivery.Bounce.Category.ValueType  # 13
+        """The protocol or the content failed."""
+        CATEGORY_MAIL_BLOCK: Delivery.Bounce.Category.ValueType  # 14
+        """Too much at once from this sender."""
+        CATEGORY_SPAM_BLOCK: Delivery.Bounce.Category.ValueType  # 15
+        """The sender is taken for one of spam."""
+        CATEGORY_SPAM_CONTENT: Delivery.Bounce.Category.ValueType  # 16
+        """The message is taken for spam."""
+        CATEGORY_AUTO_REPLY: Delivery.Bounce.Category.ValueType  # 17
+        """A machine's answer, and no bounce."""
+        CATEGORY_TRANSIENT: Delivery.Bounce.Category.ValueType  # 18
+        """Something on the way."""
+
+        TYPE_FIELD_NUMBER: _builtins.int
+        CATEGORY_FIELD_NUMBER: _builtins.int
+        AJO_CODE_FIELD_NUMBER: _builtins.int
+        type: Global___Delivery.Bounce.Type.ValueType
+        """What it says about the address."""
+        category: Global___Delivery.Bounce.Category.ValueType
+        """Why."""
+        ajo_code: _builtins.int
+        """The category's number among Adobe Journey Optimizer's bounce codes: 10 is an invalid recipient."""
+        def __init__(
+            self,
+            *,
+            type: Global___Delivery.Bounce.Type.ValueType = ...,
+            category: Global___Delivery.Bounce.Category.ValueType = ...,
+            ajo_code: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["ajo_code", b"ajo_code", "category", b"category", "type", b"type"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     NAME_FIELD_NUMBER: _builtins.int
     USER_ID_FIELD_NUMBER: _builtins.int
     CHANNEL_FIELD_NUMBER: _builtins.int
@@ -239,6 +466,8 @@ class Delivery(_message.Message):
     DISCARD_REASON_FIELD_NUMBER: _builtins.int
     ERROR_CLASS_FIELD_NUMBER: _builtins.int
     RETRYABLE_FIELD_NUMBER: _builtins.int
+    PROVIDER_MESSAGE_ID_FIELD_NUMBER: _builtins.int
+    FACTS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `campaigns/{campaign}/triggers/{trigger}/deliveries/{delivery}`."""
     user_id: _builtins.str
@@ -269,6 +498,10 @@ class Delivery(_message.Message):
     """Whether the same message may end better when it is handed over again, without the risk of a second copy: what a
     redrive can mend.
     """
+    provider_message_id: _builtins.str
+    """The provider's own id of the message, as it said when it took it; empty where it said none. Several, of a message
+    that it took in parts, are separated by blanks.
+    """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was accepted."""
@@ -288,6 +521,12 @@ class Delivery(_message.Message):
     @_builtins.property
     def discard_time(self) -> _timestamp_pb2.Timestamp:
         """When it was discarded from the dead letters; unset if it was not."""
+
+    @_builtins.property
+    def facts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Delivery.Fact]:
+        """What was heard of it after it was sent, the earliest first, one of each kind: the earliest, and among bounces the
+        hardest. The state stays SENT whatever is heard.
+        """
 
     def __init__(
         self,
@@ -310,11 +549,43 @@ class Delivery(_message.Message):
         discard_reason: _builtins.str = ...,
         error_class: Global___Delivery.ErrorClass.ValueType = ...,
         retryable: _builtins.bool = ...,
+        provider_message_id: _builtins.str = ...,
+        facts: _abc.Iterable[Global___Delivery.Fact] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "discard_time", b"discard_time", "next_attempt_time", b"next_attempt_time", "redrive_time", b"redrive_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ambiguous_attempts", b"ambiguous_attempts", "attempts", b"attempts", "channel", b"channel", "create_time", b"create_time", "detail", b"detail", "discard_reason", b"discard_reason", "discard_time", b"discard_time", "error_class", b"error_class", "message_id", b"message_id", "name", b"name", "next_attempt_time", b"next_attempt_time", "provider", b"provider", "reason", b"reason", "redrive_time", b"redrive_time", "retryable", b"retryable", "state", b"state", "update_time", b"update_time", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ambiguous_attempts", b"ambiguous_attempts", "attempts", b"attempts", "channel", b"channel", "create_time", b"create_time", "detail", b"detail", "discard_reason", b"discard_reason", "discard_time", b"discard_time", "error_class", b"error_class", "facts", b"facts", "message_id", b"message_id", "name", b"name", "next_attempt_time", b"next_attempt_time", "provider", b"provider", "provider_message_id", b"provider_message_id", "reason", b"reason", "redrive_time", b"redrive_time", "retryable", b"retryable", "state", b"state", "update_time", b"update_time", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Delivery: _TypeAlias = Delivery  # noqa: Y015
+
+@_typing.final
+class FeedbackCounts(_message.Message):
+    """FeedbackCounts says of how many deliveries such a fact was heard. They are no part of the account."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DELIVERED_FIELD_NUMBER: _builtins.int
+    BOUNCED_FIELD_NUMBER: _builtins.int
+    COMPLAINED_FIELD_NUMBER: _builtins.int
+    delivered: _builtins.int
+    """Reached the recipient's side."""
+    bounced: _builtins.int
+    """Came back, or will never arrive."""
+    complained: _builtins.int
+    """Called spam by the recipient."""
+    def __init__(
+        self,
+        *,
+        delivered: _builtins.int = ...,
+        bounced: _builtins.int = ...,
+        complained: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bounced", b"bounced", "complained", b"complained", "delivered", b"delivered"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FeedbackCounts: _TypeAlias = FeedbackCounts  # noqa: Y015

@@ -23,11 +23,12 @@ _sym_db = _symbol_database.Default()
 
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from clarion.v1 import delivery_pb2 as clarion_dot_v1_dot_delivery__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x63larion/v1/trigger.proto\x12\nclarion.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8d\x04\n\x07Trigger\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x63\x61mpaign\x18\x02 \x01(\t\x12\x19\n\x11\x63\x61mpaign_revision\x18\x03 \x01(\x03\x12(\n\x05state\x18\x04 \x01(\x0e\x32\x19.clarion.v1.Trigger.State\x12*\n\x06\x63ounts\x18\x05 \x01(\x0b\x32\x1a.clarion.v1.DeliveryCounts\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x66inish_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\x08refusals\x18\x08 \x03(\x0b\x32\x1c.clarion.v1.RecipientRefusal\x12/\n\x0b\x65xpire_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cordering_key\x18\n \x01(\t\"\x97\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x13\n\x0fSTATE_SCHEDULED\x10\x01\x12\x13\n\x0fSTATE_EXPANDING\x10\x02\x12\x11\n\rSTATE_RUNNING\x10\x03\x12\x10\n\x0cSTATE_PAUSED\x10\x04\x12\x13\n\x0fSTATE_COMPLETED\x10\x05\x12\x13\n\x0fSTATE_CANCELLED\x10\x06\"\xaf\x01\n\x0e\x44\x65liveryCounts\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x03\x12\x11\n\tin_flight\x18\x02 \x01(\x03\x12\x0c\n\x04sent\x18\x03 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x04 \x01(\x03\x12\x12\n\nsuppressed\x18\x05 \x01(\x03\x12\x0f\n\x07\x65xpired\x18\x06 \x01(\x03\x12\x11\n\tcancelled\x18\x07 \x01(\x03\x12\x11\n\tambiguous\x18\x08 \x01(\x03\x12\x0f\n\x07refused\x18\t \x01(\x03\"b\n\x10RecipientRefusal\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12.\n\nviolations\x18\x03 \x03(\x0b\x32\x1a.clarion.v1.FieldViolation\"4\n\x0e\x46ieldViolation\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\"\x94\x03\n\tRecipient\x12\x1b\n\x07user_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12\x61\n\taddresses\x18\x02 \x03(\x0b\x32$.clarion.v1.Recipient.AddressesEntryB(\xbaH%\x9a\x01\"\x10\x08\"\x17r\x15R\x05\x65mailR\x03smsR\x07webhook*\x05r\x03\x18\x80\x10\x12\x42\n\x06locale\x18\x03 \x01(\tB2\xbaH/r-\x18#2)^$|^[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*$\x12\x30\n\x07profile\x18\x04 \x01(\x0b\x32\x17.google.protobuf.StructB\x06\xbaH\x03\xd8\x01\x03\x12\x30\n\x07\x63ontext\x18\x05 \x01(\x0b\x32\x17.google.protobuf.StructB\x06\xbaH\x03\xd8\x01\x03\x12-\n\x07\x64\x65vices\x18\x06 \x03(\x0b\x32\x12.clarion.v1.DeviceB\x08\xbaH\x05\x92\x01\x02\x10\x14\x1a\x30\n\x0e\x41\x64\x64ressesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xbb\x01\n\x06\x44\x65vice\x12\x39\n\x08platform\x18\x01 \x01(\x0e\x32\x1b.clarion.v1.Device.PlatformB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x19\n\x05token\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80 \"[\n\x08Platform\x12\x18\n\x14PLATFORM_UNSPECIFIED\x10\x00\x12\x10\n\x0cPLATFORM_FCM\x10\x01\x12\x11\n\rPLATFORM_APNS\x10\x02\x12\x10\n\x0cPLATFORM_WEB\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x63larion/v1/trigger.proto\x12\nclarion.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x19\x63larion/v1/delivery.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbb\x04\n\x07Trigger\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x63\x61mpaign\x18\x02 \x01(\t\x12\x19\n\x11\x63\x61mpaign_revision\x18\x03 \x01(\x03\x12(\n\x05state\x18\x04 \x01(\x0e\x32\x19.clarion.v1.Trigger.State\x12*\n\x06\x63ounts\x18\x05 \x01(\x0b\x32\x1a.clarion.v1.DeliveryCounts\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x66inish_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\x08refusals\x18\x08 \x03(\x0b\x32\x1c.clarion.v1.RecipientRefusal\x12/\n\x0b\x65xpire_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cordering_key\x18\n \x01(\t\x12,\n\x08\x66\x65\x65\x64\x62\x61\x63k\x18\x14 \x01(\x0b\x32\x1a.clarion.v1.FeedbackCounts\"\x97\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x13\n\x0fSTATE_SCHEDULED\x10\x01\x12\x13\n\x0fSTATE_EXPANDING\x10\x02\x12\x11\n\rSTATE_RUNNING\x10\x03\x12\x10\n\x0cSTATE_PAUSED\x10\x04\x12\x13\n\x0fSTATE_COMPLETED\x10\x05\x12\x13\n\x0fSTATE_CANCELLED\x10\x06\"\xaf\x01\n\x0e\x44\x65liveryCounts\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x03\x12\x11\n\tin_flight\x18\x02 \x01(\x03\x12\x0c\n\x04sent\x18\x03 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x04 \x01(\x03\x12\x12\n\nsuppressed\x18\x05 \x01(\x03\x12\x0f\n\x07\x65xpired\x18\x06 \x01(\x03\x12\x11\n\tcancelled\x18\x07 \x01(\x03\x12\x11\n\tambiguous\x18\x08 \x01(\x03\x12\x0f\n\x07refused\x18\t \x01(\x03\"b\n\x10RecipientRefusal\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12.\n\nviolations\x18\x03 \x03(\x0b\x32\x1a.clarion.v1.FieldViolation\"4\n\x0e\x46ieldViolation\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\"\x94\x03\n\tRecipient\x12\x1b\n\x07user_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12\x61\n\taddresses\x18\x02 \x03(\x0b\x32$.clarion.v1.Recipient.AddressesEntryB(\xbaH%\x9a\x01\"\x10\x08\"\x17r\x15R\x05\x65mailR\x03smsR\x07webhook*\x05r\x03\x18\x80\x10\x12\x42\n\x06locale\x18\x03 \x01(\tB2\xbaH/r-\x18#2)^$|^[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*$\x12\x30\n\x07profile\x18\x04 \x01(\x0b\x32\x17.google.protobuf.StructB\x06\xbaH\x03\xd8\x01\x03\x12\x30\n\x07\x63ontext\x18\x05 \x01(\x0b\x32\x17.google.protobuf.StructB\x06\xbaH\x03\xd8\x01\x03\x12-\n\x07\x64\x65vices\x18\x06 \x03(\x0b\x32\x12.clarion.v1.DeviceB\x08\xbaH\x05\x92\x01\x02\x10\x14\x1a\x30\n\x0e\x41\x64\x64ressesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xbb\x01\n\x06\x44\x65vice\x12\x39\n\x08platform\x18\x01 \x01(\x0e\x32\x1b.clarion.v1.Device.PlatformB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x19\n\x05token\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80 \"[\n\x08Platform\x12\x18\n\x14PLATFORM_UNSPECIFIED\x10\x00\x12\x10\n\x0cPLATFORM_FCM\x10\x01\x12\x11\n\rPLATFORM_APNS\x10\x02\x12\x10\n\x0cPLATFORM_WEB\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -52,22 +53,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DEVICE'].fields_by_name['platform']._serialized_options = b'\272H\007\202\001\004\020\001 \000'
   _globals['_DEVICE'].fields_by_name['token']._loaded_options = None
   _globals['_DEVICE'].fields_by_name['token']._serialized_options = b'\272H\007r\005\020\001\030\200 '
-  _globals['_TRIGGER']._serialized_start=133
-  _globals['_TRIGGER']._serialized_end=658
-  _globals['_TRIGGER_STATE']._serialized_start=507
-  _globals['_TRIGGER_STATE']._serialized_end=658
-  _globals['_DELIVERYCOUNTS']._serialized_start=661
-  _globals['_DELIVERYCOUNTS']._serialized_end=836
-  _globals['_RECIPIENTREFUSAL']._serialized_start=838
-  _globals['_RECIPIENTREFUSAL']._serialized_end=936
-  _globals['_FIELDVIOLATION']._serialized_start=938
-  _globals['_FIELDVIOLATION']._serialized_end=990
-  _globals['_RECIPIENT']._serialized_start=993
-  _globals['_RECIPIENT']._serialized_end=1397
-  _globals['_RECIPIENT_ADDRESSESENTRY']._serialized_start=1349
-  _globals['_RECIPIENT_ADDRESSESENTRY']._serialized_end=1397
-  _globals['_DEVICE']._serialized_start=1400
-  _globals['_DEVICE']._serialized_end=1587
-  _globals['_DEVICE_PLATFORM']._serialized_start=1496
-  _globals['_DEVICE_PLATFORM']._serialized_end=1587
+  _globals['_TRIGGER']._serialized_start=160
+  _globals['_TRIGGER']._serialized_end=731
+  _globals['_TRIGGER_STATE']._serialized_start=580
+  _globals['_TRIGGER_STATE']._serialized_end=731
+  _globals['_DELIVERYCOUNTS']._serialized_start=734
+  _globals['_DELIVERYCOUNTS']._serialized_end=909
+  _globals['_RECIPIENTREFUSAL']._serialized_start=911
+  _globals['_RECIPIENTREFUSAL']._serialized_end=1009
+  _globals['_FIELDVIOLATION']._serialized_start=1011
+  _globals['_FIELDVIOLATION']._serialized_end=1063
+  _globals['_RECIPIENT']._serialized_start=1066
+  _globals['_RECIPIENT']._serialized_end=1470
+  _globals['_RECIPIENT_ADDRESSESENTRY']._serialized_start=1422
+  _globals['_RECIPIENT_ADDRESSESENTRY']._serialized_end=1470
+  _globals['_DEVICE']._serialized_start=1473
+  _globals['_DEVICE']._serialized_end=1660
+  _globals['_DEVICE_PLATFORM']._serialized_start=1569
+  _globals['_DEVICE_PLATFORM']._serialized_end=1660
 # @@protoc_insertion_point(module_scope)

@@ -3,6 +3,7 @@
 isort:skip_file
 """
 
+from clarion.v1 import delivery_pb2 as _delivery_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -76,6 +77,7 @@ class Trigger(_message.Message):
     REFUSALS_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     ORDERING_KEY_FIELD_NUMBER: _builtins.int
+    FEEDBACK_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `campaigns/{campaign}/triggers/{trigger}`."""
     campaign: _builtins.str
@@ -108,6 +110,10 @@ class Trigger(_message.Message):
         to live; unset: never.
         """
 
+    @_builtins.property
+    def feedback(self) -> _delivery_pb2.FeedbackCounts:
+        """What was heard of its deliveries after they were sent."""
+
     def __init__(
         self,
         *,
@@ -121,10 +127,11 @@ class Trigger(_message.Message):
         refusals: _abc.Iterable[Global___RecipientRefusal] | None = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
         ordering_key: _builtins.str = ...,
+        feedback: _delivery_pb2.FeedbackCounts | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "create_time", b"create_time", "expire_time", b"expire_time", "finish_time", b"finish_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "create_time", b"create_time", "expire_time", b"expire_time", "feedback", b"feedback", "finish_time", b"finish_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["campaign", b"campaign", "campaign_revision", b"campaign_revision", "counts", b"counts", "create_time", b"create_time", "expire_time", b"expire_time", "finish_time", b"finish_time", "name", b"name", "ordering_key", b"ordering_key", "refusals", b"refusals", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["campaign", b"campaign", "campaign_revision", b"campaign_revision", "counts", b"counts", "create_time", b"create_time", "expire_time", b"expire_time", "feedback", b"feedback", "finish_time", b"finish_time", "name", b"name", "ordering_key", b"ordering_key", "refusals", b"refusals", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -389,19 +389,23 @@ class WatchTriggerRequest(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    FEEDBACK_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`campaigns/{campaign}/triggers/{trigger}`. Required."""
     resume_token: _builtins.str
     """Go on behind the answer that carried this token; empty: begin with a snapshot."""
+    feedback: _builtins.bool
+    """Go on after the trigger is finished, for what is heard of its messages then, until the caller ends the call."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         resume_token: _builtins.str = ...,
+        feedback: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "resume_token", b"resume_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["feedback", b"feedback", "name", b"name", "resume_token", b"resume_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -437,15 +441,20 @@ class WatchTriggerResponse(_message.Message):
         DELIVERIES_FIELD_NUMBER: _builtins.int
         COUNTS_FIELD_NUMBER: _builtins.int
         STATE_FIELD_NUMBER: _builtins.int
+        FEEDBACK_FIELD_NUMBER: _builtins.int
         state: _trigger_pb2.Trigger.State.ValueType
         """Where the trigger stands after this change."""
         @_builtins.property
         def deliveries(self) -> _containers.RepeatedCompositeFieldContainer[Global___DeliveryChange]:
-            """The deliveries that moved, each with where it stands now."""
+            """The deliveries that moved, or of which something was heard, each with where it stands now."""
 
         @_builtins.property
         def counts(self) -> _trigger_pb2.DeliveryCounts:
             """The account after this change."""
+
+        @_builtins.property
+        def feedback(self) -> _delivery_pb2.FeedbackCounts:
+            """What was heard of its deliveries up to this change."""
 
         def __init__(
             self,
@@ -453,10 +462,11 @@ class WatchTriggerResponse(_message.Message):
             deliveries: _abc.Iterable[Global___DeliveryChange] | None = ...,
             counts: _trigger_pb2.DeliveryCounts | None = ...,
             state: _trigger_pb2.Trigger.State.ValueType = ...,
+            feedback: _delivery_pb2.FeedbackCounts | None = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts"]  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "feedback", b"feedback"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "deliveries", b"deliveries", "state", b"state"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "deliveries", b"deliveries", "feedback", b"feedback", "state", b"state"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -508,6 +518,7 @@ class DeliveryChange(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     TIME_FIELD_NUMBER: _builtins.int
     PROVIDER_FIELD_NUMBER: _builtins.int
+    FACT_FIELD_NUMBER: _builtins.int
     delivery: _builtins.str
     """The delivery: `campaigns/{campaign}/triggers/{trigger}/deliveries/{delivery}`."""
     state: _delivery_pb2.Delivery.State.ValueType
@@ -520,7 +531,11 @@ class DeliveryChange(_message.Message):
     """The provider of the last attempt."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
-        """When it moved."""
+        """When it moved; when it was heard of, where `fact` is set."""
+
+    @_builtins.property
+    def fact(self) -> _delivery_pb2.Delivery.Fact:
+        """What was heard, without its detail; unset where the delivery moved."""
 
     def __init__(
         self,
@@ -531,10 +546,11 @@ class DeliveryChange(_message.Message):
         reason: _delivery_pb2.Delivery.Reason.ValueType = ...,
         time: _timestamp_pb2.Timestamp | None = ...,
         provider: _builtins.str = ...,
+        fact: _delivery_pb2.Delivery.Fact | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["fact", b"fact", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "delivery", b"delivery", "provider", b"provider", "reason", b"reason", "state", b"state", "time", b"time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "delivery", b"delivery", "fact", b"fact", "provider", b"provider", "reason", b"reason", "state", b"state", "time", b"time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

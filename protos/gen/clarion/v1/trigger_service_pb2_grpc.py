@@ -134,8 +134,9 @@ class TriggerServiceServicer(object):
 
     def WatchTrigger(self, request, context):
         """WatchTrigger streams what happens to a trigger: first a snapshot, then every change in order, with a heartbeat
-        at least every 15 seconds. It does not tell SENDING; GetDelivery and ListDeliveries do. It ends with OK after the
-        trigger is finished. With the `resume_token` of an earlier answer it goes on behind that answer without a gap or
+        at least every 15 seconds. It does not tell SENDING; GetDelivery and ListDeliveries do. What is heard of a message
+        after it was sent is a change, too. It ends with OK after the trigger is finished, unless `feedback` asks it to go
+        on. With the `resume_token` of an earlier answer it goes on behind that answer without a gap or
         a repeat; too old a token is OUT_OF_RANGE, HISTORY_TRIMMED. A server that shuts down ends the stream with
         UNAVAILABLE, DRAINING: resume elsewhere. A connection may have 200 calls open, watches among them; what is more
         waits at the caller, so that whoever watches very many triggers needs several connections.

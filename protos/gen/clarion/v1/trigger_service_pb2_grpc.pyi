@@ -66,8 +66,9 @@ class TriggerServiceStub:
     """
     WatchTrigger: _grpc.UnaryStreamMultiCallable[_trigger_service_pb2.WatchTriggerRequest, _trigger_service_pb2.WatchTriggerResponse]
     """WatchTrigger streams what happens to a trigger: first a snapshot, then every change in order, with a heartbeat
-    at least every 15 seconds. It does not tell SENDING; GetDelivery and ListDeliveries do. It ends with OK after the
-    trigger is finished. With the `resume_token` of an earlier answer it goes on behind that answer without a gap or
+    at least every 15 seconds. It does not tell SENDING; GetDelivery and ListDeliveries do. What is heard of a message
+    after it was sent is a change, too. It ends with OK after the trigger is finished, unless `feedback` asks it to go
+    on. With the `resume_token` of an earlier answer it goes on behind that answer without a gap or
     a repeat; too old a token is OUT_OF_RANGE, HISTORY_TRIMMED. A server that shuts down ends the stream with
     UNAVAILABLE, DRAINING: resume elsewhere. A connection may have 200 calls open, watches among them; what is more
     waits at the caller, so that whoever watches very many triggers needs several connections.
@@ -111,8 +112,9 @@ class TriggerServiceAsyncStub(TriggerServiceStub):
     """
     WatchTrigger: _aio.UnaryStreamMultiCallable[_trigger_service_pb2.WatchTriggerRequest, _trigger_service_pb2.WatchTriggerResponse]  # type: ignore[assignment]
     """WatchTrigger streams what happens to a trigger: first a snapshot, then every change in order, with a heartbeat
-    at least every 15 seconds. It does not tell SENDING; GetDelivery and ListDeliveries do. It ends with OK after the
-    trigger is finished. With the `resume_token` of an earlier answer it goes on behind that answer without a gap or
+    at least every 15 seconds. It does not tell SENDING; GetDelivery and ListDeliveries do. What is heard of a message
+    after it was sent is a change, too. It ends with OK after the trigger is finished, unless `feedback` asks it to go
+    on. With the `resume_token` of an earlier answer it goes on behind that answer without a gap or
     a repeat; too old a token is OUT_OF_RANGE, HISTORY_TRIMMED. A server that shuts down ends the stream with
     UNAVAILABLE, DRAINING: resume elsewhere. A connection may have 200 calls open, watches among them; what is more
     waits at the caller, so that whoever watches very many triggers needs several connections.
@@ -195,8 +197,9 @@ class TriggerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_trigger_service_pb2.WatchTriggerResponse], _abc.AsyncIterator[_trigger_service_pb2.WatchTriggerResponse]]:
         """WatchTrigger streams what happens to a trigger: first a snapshot, then every change in order, with a heartbeat
-        at least every 15 seconds. It does not tell SENDING; GetDelivery and ListDeliveries do. It ends with OK after the
-        trigger is finished. With the `resume_token` of an earlier answer it goes on behind that answer without a gap or
+        at least every 15 seconds. It does not tell SENDING; GetDelivery and ListDeliveries do. What is heard of a message
+        after it was sent is a change, too. It ends with OK after the trigger is finished, unless `feedback` asks it to go
+        on. With the `resume_token` of an earlier answer it goes on behind that answer without a gap or
         a repeat; too old a token is OUT_OF_RANGE, HISTORY_TRIMMED. A server that shuts down ends the stream with
         UNAVAILABLE, DRAINING: resume elsewhere. A connection may have 200 calls open, watches among them; what is more
         waits at the caller, so that whoever watches very many triggers needs several connections.
