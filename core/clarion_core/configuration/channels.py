@@ -11,6 +11,7 @@ from clarion_core.configuration.part import TOLD, Part, RetryPart, ThrottlePart,
 from clarion_core.configuration.smpp import SmppPart
 from clarion_core.configuration.sms import TextingPart
 from clarion_core.configuration.smtp import SmtpPart
+from clarion_core.configuration.twilio import TwilioPart
 from clarion_core.domain.campaign import RetryPolicy
 from clarion_core.domain.channel import ChannelConfiguration, Provider, Routing
 from clarion_core.domain.medium import Medium
@@ -71,6 +72,7 @@ class SmsProvider(ProviderPart):
     """A provider of text messages."""
 
     smpp: Annotated[SmppPart | None, text("a mapping with host, system_id, password and the like")] = None
+    twilio: Annotated[TwilioPart | None, text("a mapping with account_sid, secret and the like")] = None
 
 
 class ChannelPart(Part):

@@ -34,10 +34,14 @@ class TransientFailure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PermanentFailure:
-    """The provider certainly has not got the message and never will."""
+    """The provider certainly has not got the message and never will.
+
+    `unsubscribed`: because the recipient told it to want no more.
+    """
 
     reason: Reason
     detail: str = ""
+    unsubscribed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 
 from clarion_workers.channels import email
 from clarion_workers.channels.kind import ProviderKind
+from clarion_workers.channels.sms.twilio import TWILIO
 
 PROVIDERS: Mapping[str, ProviderKind] = {
     "smtp": email.SMTP,
+    "twilio": TWILIO,
 }

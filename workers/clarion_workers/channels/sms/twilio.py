@@ -1,0 +1,94 @@
+"""Twilio's Programmable Messaging (twilio.com/docs/messaging/api/message-resource, …/docs/api/errors)."""
+
+from __future__ import annotations
+
+import base64
+import math
+import ssl
+import time
+from collections.abc import Mapping
+from urllib.parse import urlencode
+
+from clarion_core.configuration.twilio import TwilioPart
+from clarion_core.domain.delivery import Reason
+from clarion_core.domain.error_class import RETRYABLE
+from clarion_core.domain.medium import Medium
+from clarion_core.domain.outcome import Outcome, PermanentFailure, Sent, TransientFailure
+from clarion_workers.channels.answers import refused, said
+from clarion_workers.channels.http import Answer, HttpChannel, Request
+from clarion_workers.channels.kind import Opening, ProviderKind, Supports
+from clarion_workers.channels.sms.message import SmsMessage
+
+VALIDITY_MAX_S = 36_000
+"""The longest that Twilio keeps a message for a network that does not take it, and what it does by itself."""
+OPTED_OUT = 21610
+
+# Whatever else there is, the status tells: Twilio asks not to hang on codes, and adds to them.
+REASONS: Mapping[int, Reason] = {
+    **dict.fromkeys((21211, 21214, 21217, 21265, 21614, 21635, OPTED_OUT), Reason.RECIPIENT_REFUSED),
+    **dict.fromkeys((21602, 21605, 21617, 21619), Reason.MESSAGE_REFUSED),
+    # It does not go there (21408, 21612), to nobody but verified numbers (21608), or not from this sender.
+    **dict.fromkeys((21212, 21408, 21606, 21608, 21612, 21659, 21660, 21661), Reason.PROVIDER_UNSUPPORTED),
+    **dict.fromkeys((10001, 20003, 20005, 20404, 21701, 21703, 21705, 90010), Reason.PROVIDER_CREDENTIALS),
+    **dict.fromkeys((14107, 20429, 21611, 63038), Reason.PROVIDER_DEFERRED),
+}
+
+
+class TwilioChannel(HttpChannel[SmsMessage]):
+    """A `Channel` to an account of Twilio's."""
+
+    name = "twilio"
+
+    def __init__(self, part: TwilioPart, secret: str, tls: ssl.SSLContext | None = None) -> None:
+        super().__init__(connections=part.connections, timeout_s=part.timeout_s, tls=tls)
+        self._url = f"{part.url}/2010-04-01/Accounts/{part.account_sid}/Messages.json"
+        self._service, self._callback = part.messaging_service_sid, part.status_callback
+        known = base64.b64encode(f"{part.api_key or part.account_sid}:{secret}".encode()).decode()
+        self._headers = {"Authorization": f"Basic {known}", "Content-Type": "application/x-www-form-urlencoded"}
+
+    async def request(self, message: SmsMessage) -> Request:
+        """The request for this message. Twilio has no idempotency key: a second one is a second message."""
+        asked = {"To": message.to_number, "Body": message.text}
+        if self._service:
+            asked["MessagingServiceSid"] = self._service
+        else:
+            asked["From"] = message.sender
+        if self._callback:
+            asked["StatusCallback"] = f"{self._callback}?{urlencode({'delivery': message.delivery_id})}"
+        if message.deadline_s < math.inf:
+            left_s = int(message.deadline_s - time.monotonic())
+            asked["ValidityPeriod"] = str(max(1, min(left_s, VALIDITY_MAX_S)))
+        return Request(url=self._url, body=urlencode(asked).encode(), headers=self._headers)
+
+    def outcome(self, message: SmsMessage, answer: Answer) -> Outcome:
+        """What Twilio's answer means."""
+        told = answer.json()
+        told = told if isinstance(told, dict) else {}
+        if 200 <= answer.status < 300:
+            return Sent(detail=said(answer, told.get("status")), provider_id=str(told.get("sid") or ""))
+        code, detail = told.get("code"), said(answer, told.get("code"), told.get("message"))
+        reason = REASONS.get(code) if isinstance(code, int) and answer.status < 500 else None
+        if reason is None:
+            return refused(answer, detail)
+        if reason in RETRYABLE:
+            return TransientFailure(reason=reason, detail=detail, retry_after_s=answer.retry_after_s())
+        return PermanentFailure(reason=reason, detail=detail, unsubscribed=code == OPTED_OUT)
+
+
+def _open(part: TwilioPart, opening: Opening) -> TwilioChannel:
+    tls = ssl.create_default_context(cafile=part.ca_file) if part.ca_file else None
+    return TwilioChannel(part, opening.secret(part.secret), tls)
+
+
+TWILIO = ProviderKind(
+    title="Twilio",
+    medium=Medium.SMS,
+    open=_open,
+    supports=Supports(
+        provider_id="the message's SID",
+        expiry="`ValidityPeriod`, up to 10 hours",
+        retry_after="`Retry-After`",
+        receipts="`StatusCallback`, with the delivery's id",
+    ),
+    notes="No idempotency key: a message that is sent again after an ambiguous hand-over may arrive twice.",
+)
