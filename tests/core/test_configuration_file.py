@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 from pydantic import BaseModel
 
-from clarion_core.configuration.channels import Channels, EmailPart, EmailProvider, ProviderPart, SmsProvider
+from clarion_core.configuration.channels import Channels, EmailPart, EmailProvider
 from clarion_core.configuration.file import ChannelsInvalid, read
-from clarion_core.configuration.part import RetryPart, Secret
-from clarion_core.configuration.smpp import SmppPart
-from clarion_core.configuration.sms import KeywordsPart, TextingPart
 from clarion_core.configuration.smtp import SmtpPart
 from clarion_core.domain.campaign import RetryPolicy, Throttle
 from clarion_core.domain.channel import ChannelConfiguration, Provider, Routing
@@ -43,6 +41,13 @@ def problems(file: Path, text: str, environment: dict[str, str] | None = None) -
     assert SECRET not in str(refused.value) + repr(refused.value)
     assert all(line.startswith(f"{file}: ") for line in refused.value.lines)
     return [line.removeprefix(f"{file}: ") for line in refused.value.lines]
+
+
+def parts(kind: Any) -> set[type[BaseModel]]:
+    """Every mapping that may stand in a file."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return {kind}.union(*(parts(field.annotation) for field in kind.model_fields.values()))
+    return set().union(*map(parts, get_args(kind)))
 
 
 def email_of(file: Path, environment: dict[str, str] | None = None) -> EmailPart:
@@ -106,9 +111,7 @@ def test_a_server_in_the_file_has_the_rules_and_the_default_of_the_setting(field
     assert patterns[0] == patterns[1]
 
 
-@pytest.mark.parametrize(
-    "part", [ProviderPart, EmailProvider, SmsProvider, RetryPart, Secret, SmtpPart, SmppPart, TextingPart, KeywordsPart]
-)
+@pytest.mark.parametrize("part", sorted(parts(Channels), key=lambda part: part.__name__))
 def test_every_field_has_words_for_what_may_stand_there(part: type[BaseModel]) -> None:
     assert all(allowed(field) for field in part.model_fields.values())
 
