@@ -7,11 +7,14 @@ from typing import Annotated, Any, ClassVar, Literal, Self, cast
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from clarion_core.configuration.apns import ApnsPart
+from clarion_core.configuration.fcm import FcmPart
 from clarion_core.configuration.part import TOLD, Part, RetryPart, ThrottlePart, text
 from clarion_core.configuration.smpp import SmppPart
 from clarion_core.configuration.sms import TextingPart
 from clarion_core.configuration.smtp import SmtpPart
 from clarion_core.configuration.twilio import TwilioPart
+from clarion_core.configuration.webpush import WebPushPart
 from clarion_core.domain.campaign import RetryPolicy
 from clarion_core.domain.channel import ChannelConfiguration, Provider, Routing
 from clarion_core.domain.medium import Medium
@@ -75,6 +78,14 @@ class SmsProvider(ProviderPart):
     twilio: Annotated[TwilioPart | None, text("a mapping with account_sid, secret and the like")] = None
 
 
+class PushProvider(ProviderPart):
+    """A provider of push notifications; each kind is for one kind of device."""
+
+    fcm: Annotated[FcmPart | None, text("a mapping with credentials and the like")] = None
+    apns: Annotated[ApnsPart | None, text("a mapping with key, key_id, team_id, topic and the like")] = None
+    webpush: Annotated[WebPushPart | None, text("a mapping with key, subject and the like")] = None
+
+
 class ChannelPart(Part):
     """What is told of a channel, whichever."""
 
@@ -125,11 +136,20 @@ class SmsPart(ChannelPart, TextingPart):
     providers: Annotated[list[SmsProvider], text("a list of 1 to 16 providers", min_length=1, max_length=16)]  # type: ignore[assignment]  # frozen: nobody adds another kind
 
 
+class PushPart(ChannelPart):
+    """The push channel."""
+
+    CHANNEL: ClassVar = "push"
+
+    providers: Annotated[list[PushProvider], text("a list of 1 to 16 providers", min_length=1, max_length=16)]  # type: ignore[assignment]  # frozen: nobody adds another kind
+
+
 class Channels(Part):
     """The whole file: a configuration for each channel that has one."""
 
     email: Annotated[EmailPart | None, text("a mapping with providers and the like")] = None
     sms: Annotated[SmsPart | None, text("a mapping with providers and the like")] = None
+    push: Annotated[PushPart | None, text("a mapping with providers and the like")] = None
 
     @model_validator(mode="after")
     def _has_a_channel(self) -> Self:

@@ -22,6 +22,7 @@ ERROR_CLASSES: Mapping[Reason, ErrorClass | None] = {
     Reason.NONE: None,
     Reason.RECIPIENT_REFUSED: ErrorClass.RECIPIENT,
     Reason.RECIPIENT_DEFERRED: ErrorClass.RECIPIENT,
+    Reason.DEVICE_GONE: ErrorClass.RECIPIENT,
     Reason.MESSAGE_REFUSED: ErrorClass.CONTENT,
     Reason.PROVIDER_DEFERRED: ErrorClass.PROVIDER,
     Reason.PROVIDER_UNREACHABLE: ErrorClass.PROVIDER,

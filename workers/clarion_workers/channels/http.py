@@ -27,7 +27,7 @@ ANSWER_MAX = 65_536
 
 # Idle connections are closed before servers close theirs (nginx: 75 s, AWS load balancers: 60 s): a request on a
 # connection that is being closed is ambiguous.
-_IDLE_S = 15.0
+IDLE_S = 15.0
 _LATE = TransientFailure(reason=Reason.EXPIRED, detail="its time was over before it could be handed over")
 # Answers are small, and a provider's JSON has to be read as it comes: no compression is asked for.
 _HEADERS = {"User-Agent": "Clarion", "Accept-Encoding": "identity"}
@@ -187,7 +187,7 @@ class HttpChannel(ABC, Generic[MessageT]):
                 return request
             if message.deadline_s <= time.monotonic():
                 return _LATE
-            body = Body(request.body)
+            body = self._body(request)
             answer = await self._ask(request, body)
             self._troubled = False
             return self.outcome(message, answer)
@@ -197,6 +197,9 @@ class HttpChannel(ABC, Generic[MessageT]):
             raise
         except Exception as error:  # whatever a call meets is its outcome
             return self._broken(message, error, sent=_arrives(body))
+
+    def _body(self, request: Request) -> Body:
+        return Body(request.body)
 
     async def _ask(self, request: Request, body: Body) -> Answer:
         session = self._session = self._session or self._open()
@@ -213,7 +216,7 @@ class HttpChannel(ABC, Generic[MessageT]):
 
     def _open(self) -> aiohttp.ClientSession:
         connector = self._connector or aiohttp.TCPConnector(
-            limit=self._connections, ssl=self._tls or True, keepalive_timeout=_IDLE_S
+            limit=self._connections, ssl=self._tls or True, keepalive_timeout=IDLE_S
         )
         return aiohttp.ClientSession(
             connector=connector,
@@ -233,7 +236,7 @@ class HttpChannel(ABC, Generic[MessageT]):
             return Ambiguous(detail=detail) if sent else PermanentFailure(reason=Reason.INTERNAL, detail=detail)
         if sent:
             return Ambiguous(detail=f"no answer: {kind}")
-        untrusted = isinstance(error, aiohttp.ClientSSLError)
+        untrusted = isinstance(error, aiohttp.ClientSSLError | ssl.SSLError)
         reason = Reason.PROVIDER_CREDENTIALS if untrusted else Reason.PROVIDER_UNREACHABLE
         if not self._troubled:
             log.warning("provider_not_reached", provider=self.name, reason=reason.value, error=kind)

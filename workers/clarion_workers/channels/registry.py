@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from clarion_workers.channels import email
+from clarion_workers.channels import email, push
 from clarion_workers.channels.kind import ProviderKind
 from clarion_workers.channels.sms.twilio import TWILIO
 
 PROVIDERS: Mapping[str, ProviderKind] = {
     "smtp": email.SMTP,
     "twilio": TWILIO,
+    "fcm": push.FCM,
+    "apns": push.APNS,
+    "webpush": push.WEB_PUSH,
 }

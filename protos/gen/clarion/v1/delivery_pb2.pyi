@@ -135,6 +135,10 @@ class Delivery(_message.Message):
         """The channel's allow list is active and names domains alone, and the address's is not among them. SUPPRESSED.
         In Adobe Journey Optimizer: 050106 DomainNotAllowed; of webhooks 050108 NotAllowed.
         """
+        REASON_DEVICE_GONE: Delivery._Reason.ValueType  # 30
+        """The platform retired the device's token: the app was removed, or the browser unsubscribed (FCM UNREGISTERED; APNs
+        Unregistered and ExpiredToken; Web Push 404 and 410). Delete the token: it never becomes good again.
+        """
 
     class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
         """Reason says why a delivery is where it is. New values may appear."""
@@ -190,6 +194,10 @@ class Delivery(_message.Message):
     REASON_DOMAIN_NOT_ALLOWED: Delivery.Reason.ValueType  # 43
     """The channel's allow list is active and names domains alone, and the address's is not among them. SUPPRESSED.
     In Adobe Journey Optimizer: 050106 DomainNotAllowed; of webhooks 050108 NotAllowed.
+    """
+    REASON_DEVICE_GONE: Delivery.Reason.ValueType  # 30
+    """The platform retired the device's token: the app was removed, or the browser unsubscribed (FCM UNREGISTERED; APNs
+    Unregistered and ExpiredToken; Web Push 404 and 410). Delete the token: it never becomes good again.
     """
 
     class _ErrorClass:

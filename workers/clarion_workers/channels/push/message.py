@@ -23,7 +23,8 @@ class PushMessage(Message, frozen=True, kw_only=True):
 
     Empty texts and None are what the app or the platform decides. `ttl_s` is how long the platform may keep it for a
     device that is off; 0: it is delivered now or never, None: as long as the platform likes. `overrides` are merged
-    over the payload of the device's platform, as they are. `silent`: nothing is shown, the app is woken.
+    over the payload of the device's platform (a JSON merge patch, RFC 7396). `silent`: nothing is shown, the app is
+    woken. It is a `Notification` of clarion_core.push, where what becomes of each field is told.
     """
 
     token: str
@@ -43,3 +44,8 @@ class PushMessage(Message, frozen=True, kw_only=True):
     priority: Literal["high", "normal"] = "high"
     ttl_s: int | None = None
     overrides: Mapping[str, object] = {}
+
+    def lifetime_s(self, now_s: float) -> int | None:
+        """For how many seconds it is worth keeping, at this time of the deadline's clock; None: for ever."""
+        left_s = min(self.deadline_s - now_s, float("inf") if self.ttl_s is None else self.ttl_s)
+        return None if left_s == float("inf") else max(0, int(left_s))
