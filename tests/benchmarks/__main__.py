@@ -16,7 +16,6 @@ from benchmarks import (
     ceiling,
     cost,
     deliver,
-    dkim,
     failover,
     idle,
     lane,
@@ -48,7 +47,6 @@ PARTS: Mapping[str, Callable[[Plan], Awaitable[list[Row]]]] = {
     "overload": overload.measure,
     "cost": cost.measure,
     "memory": weigh.measure,
-    "dkim": dkim.measure,
 }
 
 

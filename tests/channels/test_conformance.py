@@ -53,7 +53,7 @@ async def test_how_long_to_wait_is_heard(peer: Peer) -> None:
         return
     [outcome] = await peer.channel().send([peer.message("throttles", 1)])
     assert isinstance(outcome, TransientFailure)
-    assert outcome.reason is Reason.PROVIDER_DEFERRED
+    assert outcome.reason is peer.trouble(Reason.PROVIDER_DEFERRED)
     assert outcome.retry_after_s == peer.throttle_s
     assert peer.received() == []
 
@@ -65,14 +65,14 @@ async def test_nothing_to_send_is_no_outcome(peer: Peer) -> None:
 async def test_a_refusal_for_now_is_transient(peer: Peer) -> None:
     [outcome] = await peer.channel().send([peer.message("refuses for now", 1)])
     assert isinstance(outcome, TransientFailure)
-    assert outcome.reason is Reason.PROVIDER_DEFERRED
+    assert outcome.reason is peer.trouble(Reason.PROVIDER_DEFERRED)
     assert peer.received() == []
 
 
 @pytest.mark.parametrize(
     ("behaviour", "reasons"),
     [
-        ("refuses the recipient", {Reason.RECIPIENT_REFUSED, Reason.DEVICE_GONE}),
+        ("refuses the recipient", {Reason.RECIPIENT_REFUSED, Reason.DEVICE_GONE, Reason.ENDPOINT_GONE}),
         ("refuses the message", {Reason.MESSAGE_REFUSED}),
     ],
 )
@@ -89,7 +89,7 @@ async def test_no_answer_before_hand_over_is_transient(peer: Peer, how: str) -> 
         return
     [outcome] = await peer.channel(timeout_s=0.2).send([peer.message(f"{how} before hand-over", 1)])
     assert isinstance(outcome, TransientFailure)
-    assert outcome.reason is Reason.PROVIDER_UNREACHABLE
+    assert outcome.reason is peer.trouble(Reason.PROVIDER_UNREACHABLE)
     assert peer.received() == []
 
 
@@ -103,7 +103,9 @@ async def test_no_answer_after_hand_over_is_ambiguous(peer: Peer, how: str) -> N
 async def test_a_provider_that_is_away_is_transient(peer: Peer) -> None:
     outcomes = await peer.unreachable().send([peer.message("takes", n) for n in range(10)])
     assert [type(o) for o in outcomes] == [TransientFailure] * 10
-    assert {o.reason for o in outcomes if isinstance(o, TransientFailure)} == {Reason.PROVIDER_UNREACHABLE}
+    assert {o.reason for o in outcomes if isinstance(o, TransientFailure)} == {
+        peer.trouble(Reason.PROVIDER_UNREACHABLE)
+    }
 
 
 async def test_wrong_credentials_never_cost_a_recipient_the_message(peer: Peer) -> None:
@@ -112,7 +114,7 @@ async def test_wrong_credentials_never_cost_a_recipient_the_message(peer: Peer) 
         return
     [outcome] = await channel.send([peer.message("takes", 1)])
     assert isinstance(outcome, TransientFailure)
-    assert outcome.reason is Reason.PROVIDER_CREDENTIALS
+    assert outcome.reason is peer.trouble(Reason.PROVIDER_CREDENTIALS)
     assert peer.received() == []
 
 
@@ -122,7 +124,7 @@ async def test_an_untrusted_certificate_never_gets_a_message(peer: Peer) -> None
         return
     [outcome] = await channel.send([peer.message("takes", 1)])
     assert isinstance(outcome, TransientFailure)
-    assert outcome.reason is Reason.PROVIDER_CREDENTIALS
+    assert outcome.reason is peer.trouble(Reason.PROVIDER_CREDENTIALS)
     assert peer.received() == []
 
 
@@ -231,6 +233,6 @@ async def test_no_personal_data_is_logged(peer: Peer) -> None:
             await channel.send([peer.message("takes", 2)])
         await peer.unreachable().send([peer.message("takes", 3)])
     logged = repr([line for line in lines if line["log_level"] != "debug"])
-    assert Reason.PROVIDER_UNREACHABLE.value in logged
+    assert peer.trouble(Reason.PROVIDER_UNREACHABLE).value in logged
     assert peer.SECRETS
     assert not [secret for secret in peer.SECRETS if secret in logged]

@@ -268,7 +268,9 @@ async def test_with_a_proxy_everything_goes_through_it_and_names_are_still_judge
         url = guard.admit(f"{scheme}://hooks.example.com/hook").text
         async with session(guard) as opened:
             try:
-                async with opened.post(url, headers={"X-Of": "the endpoint"}, **guard.request) as answer:
+                async with opened.post(
+                    url, headers={"X-Of": "the endpoint"}, proxy_headers=guard.proxy_headers
+                ) as answer:
                     assert (scheme, answer.status) == ("http", 200)
             except aiohttp.ClientConnectionError:  # the canary opens no tunnel for TLS
                 assert scheme == "https"

@@ -41,5 +41,9 @@ def test_a_hand_over_left_without_an_answer_counts_against_the_provider() -> Non
     assert verdict(Ambiguous(detail="no reply within 60 s (DOT)")) == BADLY
 
 
+def test_the_silence_of_a_recipients_own_server_says_nothing_of_the_provider() -> None:
+    assert verdict(Ambiguous(silent=ErrorClass.RECIPIENT)) == NOTHING
+
+
 def test_verdicts_add_up() -> None:
     assert sum(map(verdict, [Sent(), Sent(), Ambiguous()]), NOTHING) == Verdict(well=2, badly=1)

@@ -121,3 +121,38 @@ def test_what_a_provider_says_becomes_one_short_printable_line(said: str) -> Non
     assert len(clip(said)) == min(len(said), DETAIL_MAX)
     assert clip(said).isprintable()
     assert clip(clip(said)) == clip(said)
+
+
+SCHEDULED = RetryPolicy(max_attempts=4, schedule_s=(5, 300, 1800))
+
+
+@pytest.mark.parametrize(("attempts", "pause_s"), [(1, 5), (2, 300), (3, 1800), (4, 1800), (100, 1800)])
+def test_a_schedule_is_kept_within_a_tenth(attempts: int, pause_s: int) -> None:
+    drawn = [backoff_s(attempts, SCHEDULED, share) for share in (0.0, 0.5, 0.999_999)]
+    assert drawn == pytest.approx([0.9 * pause_s, pause_s, 1.1 * pause_s])
+
+
+@given(st.lists(st.integers(1, 604_800), min_size=1).map(tuple), st.integers(1, 200), st.floats(0, 1, exclude_max=True))
+def test_no_pause_of_a_schedule_is_shorter_than_a_due_time_can_be(
+    schedule: tuple[int, ...], attempts: int, drawn: float
+) -> None:
+    assert backoff_s(attempts, RetryPolicy(schedule_s=schedule), drawn) >= MIN_BACKOFF_S
+
+
+def test_a_schedule_ends_with_the_attempts_and_the_age() -> None:
+    assert [concluded(TRANSIENT, attempts, policy=SCHEDULED).state for attempts in range(1, 5)] == [R, R, R, F]
+    old = replace(SCHEDULED, max_age_s=600)
+    assert [concluded(TRANSIENT, attempts, policy=old).state for attempts in (2, 3)] == [R, F]
+
+
+def test_whoever_asks_for_more_time_than_the_schedule_gets_it() -> None:
+    asked = TransientFailure(reason=Reason.RECIPIENT_DEFERRED, retry_after_s=60)
+    assert concluded(asked, 1, policy=SCHEDULED).due_ms == NOW_MS + 60_000
+    assert concluded(asked, 2, policy=SCHEDULED).due_ms == NOW_MS + 300_000
+
+
+def test_a_channels_schedule_bounds_a_campaigns_policy() -> None:
+    assert RetryPolicy().within(SCHEDULED).schedule_s == (5, 300, 1800)
+    assert RetryPolicy().within(SCHEDULED).max_attempts == 4
+    assert RetryPolicy(max_attempts=2).within(SCHEDULED).max_attempts == 2
+    assert SCHEDULED.within(RetryPolicy()).schedule_s == (5, 300, 1800)

@@ -9,14 +9,13 @@ from pydantic_core import PydanticCustomError
 
 from clarion_core.configuration.apns import ApnsPart
 from clarion_core.configuration.fcm import FcmPart
-from clarion_core.configuration.letterhead import LetterheadPart
 from clarion_core.configuration.part import TOLD, Part, RetryPart, ThrottlePart, text
 from clarion_core.configuration.smpp import SmppPart
 from clarion_core.configuration.sms import TextingPart
 from clarion_core.configuration.smtp import SmtpPart
 from clarion_core.configuration.twilio import TwilioPart
+from clarion_core.configuration.webhook import WebhookPart, WebhookRetryPart
 from clarion_core.configuration.webpush import WebPushPart
-from clarion_core.domain.campaign import RetryPolicy
 from clarion_core.domain.channel import ChannelConfiguration, Provider, Routing
 from clarion_core.domain.medium import Medium
 
@@ -87,6 +86,12 @@ class PushProvider(ProviderPart):
     webpush: Annotated[WebPushPart | None, text("a mapping with key, subject and the like")] = None
 
 
+class WebhookProvider(ProviderPart):
+    """What calls webhooks."""
+
+    webhook: Annotated[WebhookPart | None, text("a mapping with secrets, endpoints, egress and the like")] = None
+
+
 class ChannelPart(Part):
     """What is told of a channel, whichever."""
 
@@ -117,11 +122,11 @@ class ChannelPart(Part):
             providers=tuple(provider.provider() for provider in self.of_medium(medium)),
             routing=Routing(self.routing),
             throttle=self.throttle.throttle() if self.throttle else None,
-            retry=RetryPolicy(**self.retry.model_dump()),
+            retry=self.retry.policy(),
         )
 
 
-class EmailPart(ChannelPart, LetterheadPart):
+class EmailPart(ChannelPart):
     """The e-mail channel."""
 
     CHANNEL: ClassVar = "email"
@@ -145,12 +150,24 @@ class PushPart(ChannelPart):
     providers: Annotated[list[PushProvider], text("a list of 1 to 16 providers", min_length=1, max_length=16)]  # type: ignore[assignment]  # frozen: nobody adds another kind
 
 
+class WebhooksPart(ChannelPart):
+    """The webhook channel. Failed calls are repeated as Standard Webhooks has it, unless it is told otherwise."""
+
+    CHANNEL: ClassVar = "webhook"
+
+    retry: Annotated[WebhookRetryPart, text("a mapping with max_attempts, schedule_s and the like")] = (
+        WebhookRetryPart()
+    )
+    providers: Annotated[list[WebhookProvider], text("a list of 1 to 16 providers", min_length=1, max_length=16)]  # type: ignore[assignment]  # frozen: nobody adds another kind
+
+
 class Channels(Part):
     """The whole file: a configuration for each channel that has one."""
 
     email: Annotated[EmailPart | None, text("a mapping with providers and the like")] = None
     sms: Annotated[SmsPart | None, text("a mapping with providers and the like")] = None
     push: Annotated[PushPart | None, text("a mapping with providers and the like")] = None
+    webhook: Annotated[WebhooksPart | None, text("a mapping with providers and the like")] = None
 
     @model_validator(mode="after")
     def _has_a_channel(self) -> Self:

@@ -88,7 +88,7 @@ def _place(loc: Sequence[str | int]) -> tuple[str, str, Sequence[str]]:
     for step in loc:
         if isinstance(step, int):
             path += f"[{step}]"
-            words = _element(part)
+            words = "a mapping with name and what kind it is" if part and issubclass(part, ProviderPart) else words
             continue
         path += f".{step}" if path else step
         known = list(part.model_fields) if part else ()
@@ -98,17 +98,9 @@ def _place(loc: Sequence[str | int]) -> tuple[str, str, Sequence[str]]:
     return path or "the file", words, known
 
 
-def _element(part: type[BaseModel] | None) -> str:
-    """What an element of a list must be."""
-    if part is None:
-        return "text"
-    keys = "name and what kind it is" if issubclass(part, ProviderPart) else _listed(part.model_fields, "and")
-    return f"a mapping with {keys}"
-
-
-def _listed(names: Iterable[str], before_last: str = "or") -> str:
+def _listed(names: Iterable[str]) -> str:
     *most, last = names
-    return f"{', '.join(most)} {before_last} {last}" if most else last
+    return f"{', '.join(most)} or {last}" if most else last
 
 
 def _part(annotation: Any) -> type[BaseModel] | None:

@@ -129,3 +129,11 @@ class RetryPart(Part):
     initial_backoff_s: Annotated[int, Field(ge=1, le=86_400)] = _RETRY.initial_backoff_s
     max_backoff_s: Annotated[int, Field(ge=1, le=604_800)] = _RETRY.max_backoff_s
     max_age_s: Annotated[int, Field(ge=600, le=2_592_000)] = _RETRY.max_age_s
+    schedule_s: Annotated[
+        list[Annotated[int, Field(ge=1, le=604_800)]],
+        text("a list of pauses in seconds, whole numbers from 1 to 604800", max_length=100),
+    ] = Field(default_factory=list)
+
+    def policy(self) -> RetryPolicy:
+        """The same in the domain's words."""
+        return RetryPolicy(**self.model_dump() | {"schedule_s": tuple(self.schedule_s)})

@@ -92,14 +92,15 @@ def verdict(outcome: Outcome) -> Verdict:
     """What an outcome, as reported by the channel, says of the provider.
 
     A provider that refuses a recipient or a message does its work. Only errors of its own count against it, and a
-    hand-over that it left without an answer: whatever became of that message, a provider that does so to every message
-    must not get more of them. That it lacks what one message needs, or that we could not build one, says nothing.
+    hand-over that it left without an answer itself: whatever became of that message, a provider that does so to every
+    message must not get more of them. That it lacks what one message needs, that we could not build one, or that a
+    recipient's own server was silent, says nothing.
     """
     match outcome:
         case Sent():
             return WELL
-        case Ambiguous():
-            return BADLY
+        case Ambiguous(silent=silent):
+            return BADLY if silent is ErrorClass.PROVIDER else NOTHING
         case TransientFailure(reason=reason) | PermanentFailure(reason=reason):
             if reason is Reason.PROVIDER_UNSUPPORTED:
                 return NOTHING

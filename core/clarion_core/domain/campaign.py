@@ -118,17 +118,21 @@ MIN_RETRY_AGE_S: Mapping[Category, int] = {
 class RetryPolicy:
     """How failed attempts are repeated: exponential backoff with full jitter, until the delivery is too old.
 
-    `max_age_s` counts from acceptance, or from the redrive; no attempt is begun after it.
+    `max_age_s` counts from acceptance, or from the redrive; no attempt is begun after it. With a `schedule_s`, its
+    pauses are kept instead of the backoff, each give or take a tenth: the first after the first attempt, the last one
+    again and again.
     """
 
     max_attempts: int = 100
     initial_backoff_s: int = 30
     max_backoff_s: int = 2 * HOUR_S
     max_age_s: int = 84 * HOUR_S
+    schedule_s: tuple[int, ...] = ()
 
     def within(self, bounds: RetryPolicy) -> RetryPolicy:
-        """The policy with nothing in it greater than in the other."""
-        return RetryPolicy(**{f.name: min(getattr(self, f.name), getattr(bounds, f.name)) for f in fields(self)})
+        """The policy with nothing in it greater than in the other, and the other's schedule where it has one."""
+        least = {f.name: min(getattr(self, f.name), getattr(bounds, f.name)) for f in fields(self)}
+        return RetryPolicy(**least | {"schedule_s": bounds.schedule_s or self.schedule_s})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,8 @@ ERROR_CLASSES: Mapping[Reason, ErrorClass | None] = {
     Reason.RECIPIENT_REFUSED: ErrorClass.RECIPIENT,
     Reason.RECIPIENT_DEFERRED: ErrorClass.RECIPIENT,
     Reason.DEVICE_GONE: ErrorClass.RECIPIENT,
+    Reason.ENDPOINT_GONE: ErrorClass.RECIPIENT,
+    Reason.ENDPOINT_FORBIDDEN: ErrorClass.RECIPIENT,
     Reason.MESSAGE_REFUSED: ErrorClass.CONTENT,
     Reason.PROVIDER_DEFERRED: ErrorClass.PROVIDER,
     Reason.PROVIDER_UNREACHABLE: ErrorClass.PROVIDER,

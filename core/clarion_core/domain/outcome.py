@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from clarion_core.domain.delivery import Reason
+from clarion_core.domain.error_class import ErrorClass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +47,13 @@ class PermanentFailure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ambiguous:
-    """The message was handed over and no answer came: the provider may or may not have it."""
+    """The message was handed over and no answer came: the provider may or may not have it.
+
+    `silent` is who did not answer. A recipient's own server says nothing of the provider that called it.
+    """
 
     detail: str = ""
+    silent: ErrorClass = ErrorClass.PROVIDER
 
 
 Outcome = Sent | TransientFailure | PermanentFailure | Ambiguous

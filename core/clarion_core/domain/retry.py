@@ -10,6 +10,8 @@ from clarion_core.domain.delivery import DeliveryState, Reason
 from clarion_core.domain.outcome import Ambiguous, Outcome, PermanentFailure, Sent, TransientFailure
 
 DETAIL_MAX = 200
+SCHEDULE_JITTER = 0.1
+"""How far a pause of a schedule may be off, as a share of it."""
 PROVIDER_ID_MAX = 128
 
 
@@ -72,11 +74,15 @@ def conclude(
 
 
 def backoff_s(attempts: int, policy: RetryPolicy, drawn: float) -> float:
-    """The pause after the `attempts`-th attempt, in seconds: full jitter under a doubling bound.
+    """The pause after the `attempts`-th attempt, in seconds: the schedule's, or full jitter under a doubling bound.
 
     "Exponential Backoff And Jitter", AWS Architecture Blog, 2015: drawing evenly from the whole interval spreads
-    a crowd of retries best. Never below one second, the grain of due times.
+    a crowd of retries best. A schedule is a promise, and kept within a tenth. Never below one second, the grain of due
+    times.
     """
+    if policy.schedule_s:
+        pause = policy.schedule_s[min(attempts, len(policy.schedule_s)) - 1]
+        return max(float(MIN_BACKOFF_S), (1 + SCHEDULE_JITTER * (2 * drawn - 1)) * pause)
     bound = min(policy.max_backoff_s, policy.initial_backoff_s << min(attempts - 1, 30))
     return max(float(MIN_BACKOFF_S), drawn * bound)
 

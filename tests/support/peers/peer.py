@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
+from clarion_core.domain.delivery import Reason
 from clarion_workers.channels import Channel, Message
 
 BEHAVIOURS = (
@@ -36,12 +37,18 @@ class Peer(ABC):
     """Characters of a text that it certainly takes."""
     SECRETS: Sequence[str] = ()
     """What must never be logged: addresses, texts, credentials."""
+    RECIPIENTS_OWN = False
+    """Whether each recipient has such a server of his own, so that its troubles are his and not the provider's."""
     throttle_s: float | None = None
     """How long it asks to wait when it throttles; None where it can't say."""
 
     def __init__(self) -> None:
         self.released = asyncio.Event()
         """Set: what hangs is answered."""
+
+    def trouble(self, reason: Reason) -> Reason:
+        """What a trouble of the server's is called that is this one where the server is a provider's."""
+        return Reason.RECIPIENT_DEFERRED if self.RECIPIENTS_OWN else reason
 
     @abstractmethod
     def channel(self, **changes: Any) -> Channel[Any]:

@@ -86,14 +86,12 @@ class Guard:
         return {"connector": aiohttp.TCPConnector(**bounds), "proxy": self._proxy.url}
 
     @property
-    def request(self) -> Mapping[str, Any]:
-        """What to give to each request of that session besides: the proxy's credentials."""
+    def proxy_headers(self) -> Mapping[str, str] | None:
+        """What to give to each request of that session besides, for the proxy alone: our credentials there."""
         if self._proxy is None or not self._proxy.username:
-            return {}
-        # By this name aiohttp sends it as Proxy-Authorization, with CONNECT and without, and to the proxy alone.
-        return {
-            "proxy_headers": {"Authorization": aiohttp.encode_basic_auth(self._proxy.username, self._proxy_password)}
-        }
+            return None
+        # By this name aiohttp sends it as Proxy-Authorization, with CONNECT and without.
+        return {"Authorization": aiohttp.encode_basic_auth(self._proxy.username, self._proxy_password)}
 
     async def addresses(self, host: str, port: int) -> Sequence[str]:
         """What a name resolves to. `Forbidden` where any of it may not be called; `OSError` where it is nothing."""

@@ -11,11 +11,13 @@ import ssl
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from email.utils import parsedate_to_datetime
 from typing import Any, Generic, TypeVar
 
 import aiohttp
 import msgspec
+from yarl import URL
 
 from clarion_core import logs
 from clarion_core.domain.delivery import Reason
@@ -38,12 +40,13 @@ log = logs.get(__name__)
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One call to a provider."""
+    """One call to a provider; `proxy_headers` are for the proxy alone, where the session has one."""
 
-    url: str
+    url: str | URL
     body: bytes
     headers: Mapping[str, str]
     method: str = "POST"
+    proxy_headers: Mapping[str, str] | None = None
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -148,6 +151,44 @@ class HttpChannel(ABC, Generic[MessageT]):
     def outcome(self, message: MessageT, answer: Answer) -> Outcome:
         """What the provider's answer means."""
 
+    def turn(self, message: MessageT) -> AbstractAsyncContextManager[Any]:
+        """What a message waits for, and holds while it is handed over: a place among the requests in flight.
+
+        `NoTurn` where it has waited long enough.
+        """
+        return self._room
+
+    def session(self) -> Mapping[str, Any]:
+        """What the session is opened with besides what every one is: its connector, or a proxy too."""
+        return {
+            "connector": self._connector
+            or aiohttp.TCPConnector(limit=self._connections, ssl=self._tls or True, keepalive_timeout=IDLE_S)
+        }
+
+    async def content(self, response: aiohttp.ClientResponse) -> bytes:
+        """An answer's body, at most 64 KiB of it. What it raises leaves the hand-over ambiguous."""
+        content = await response.content.read(ANSWER_MAX)
+        while len(content) < ANSWER_MAX and (more := await response.content.read(ANSWER_MAX - len(content))):
+            content += more
+        return content
+
+    def broken(self, message: MessageT, error: Exception, *, sent: bool) -> Outcome:
+        """What it means that a call met this error; `sent`: the provider may have its request."""
+        kind = type(error).__name__
+        usual = isinstance(error, aiohttp.ClientError | TimeoutError | OSError)
+        if not usual or isinstance(error, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError):
+            log.error("message_not_sent", provider=self.name, delivery=message.delivery_id, exc_info=not usual)
+            detail = f"{'not understood' if sent else 'not sent'}: {kind}"
+            return Ambiguous(detail=detail) if sent else PermanentFailure(reason=Reason.INTERNAL, detail=detail)
+        if sent:
+            return Ambiguous(detail=f"no answer: {kind}")
+        untrusted = isinstance(error, aiohttp.ClientSSLError | ssl.SSLError)
+        reason = Reason.PROVIDER_CREDENTIALS if untrusted else Reason.PROVIDER_UNREACHABLE
+        if not self._troubled:
+            log.warning("provider_not_reached", provider=self.name, reason=reason.value, error=kind)
+            self._troubled = True
+        return TransientFailure(reason=reason, detail=f"no connection: {kind}")
+
     async def send(self, messages: Sequence[MessageT]) -> list[Outcome]:
         """Hand the messages over and report one outcome each, in order. See `Channel.send`."""
         if self._closed:
@@ -172,8 +213,11 @@ class HttpChannel(ABC, Generic[MessageT]):
             await self._session.close()
 
     async def _one(self, call: _Call, index: int, message: MessageT) -> Outcome:
-        async with self._room:
-            outcome = await self._attempt(call, index, message)
+        try:
+            async with self.turn(message):
+                outcome = await self._attempt(call, index, message)
+        except NoTurn as error:
+            outcome = error.outcome
         call.outcomes[index] = outcome
         return outcome
 
@@ -196,7 +240,7 @@ class HttpChannel(ABC, Generic[MessageT]):
                 call.outcomes[index] = Ambiguous(detail="cut off by the shutdown")
             raise
         except Exception as error:  # whatever a call meets is its outcome
-            return self._broken(message, error, sent=_arrives(body))
+            return self.broken(message, error, sent=_arrives(body))
 
     def _body(self, request: Request) -> Body:
         return Body(request.body)
@@ -204,22 +248,21 @@ class HttpChannel(ABC, Generic[MessageT]):
     async def _ask(self, request: Request, body: Body) -> Answer:
         session = self._session = self._session or self._open()
         async with session.request(
-            request.method, request.url, data=body, headers=request.headers, allow_redirects=False
+            request.method,
+            request.url,
+            data=body,
+            headers=request.headers,
+            proxy_headers=request.proxy_headers,
+            allow_redirects=False,
         ) as response:
             if not body.sent:  # it answers something else
                 response.close()
                 raise aiohttp.ServerDisconnectedError
-            content = await response.content.read(ANSWER_MAX)
-            while len(content) < ANSWER_MAX and (more := await response.content.read(ANSWER_MAX - len(content))):
-                content += more
-            return Answer(status=response.status, headers=response.headers, body=content)
+            return Answer(status=response.status, headers=response.headers, body=await self.content(response))
 
     def _open(self) -> aiohttp.ClientSession:
-        connector = self._connector or aiohttp.TCPConnector(
-            limit=self._connections, ssl=self._tls or True, keepalive_timeout=IDLE_S
-        )
         return aiohttp.ClientSession(
-            connector=connector,
+            **self.session(),
             timeout=aiohttp.ClientTimeout(total=self._timeout_s),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
@@ -227,21 +270,13 @@ class HttpChannel(ABC, Generic[MessageT]):
             headers=_HEADERS,
         )
 
-    def _broken(self, message: MessageT, error: Exception, *, sent: bool) -> Outcome:
-        kind = type(error).__name__
-        usual = isinstance(error, aiohttp.ClientError | TimeoutError | OSError)
-        if not usual or isinstance(error, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError):
-            log.error("message_not_sent", provider=self.name, delivery=message.delivery_id, exc_info=not usual)
-            detail = f"{'not understood' if sent else 'not sent'}: {kind}"
-            return Ambiguous(detail=detail) if sent else PermanentFailure(reason=Reason.INTERNAL, detail=detail)
-        if sent:
-            return Ambiguous(detail=f"no answer: {kind}")
-        untrusted = isinstance(error, aiohttp.ClientSSLError | ssl.SSLError)
-        reason = Reason.PROVIDER_CREDENTIALS if untrusted else Reason.PROVIDER_UNREACHABLE
-        if not self._troubled:
-            log.warning("provider_not_reached", provider=self.name, reason=reason.value, error=kind)
-            self._troubled = True
-        return TransientFailure(reason=reason, detail=f"no connection: {kind}")
+
+class NoTurn(Exception):
+    """A message has waited long enough for its turn."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__()
+        self.outcome = outcome
 
 
 class _Call:

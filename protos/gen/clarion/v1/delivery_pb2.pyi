@@ -117,7 +117,13 @@ class Delivery(_message.Message):
         """Its time was over before it could be handed over."""
         REASON_RECIPIENT_DEFERRED: Delivery._Reason.ValueType  # 13
         """The recipient can't be reached for now: a full mailbox, greylisting (SMTP 4yz to RCPT, or one whose enhanced code
-        is about the mailbox, 4.2.z).
+        is about the mailbox, 4.2.z); a webhook's endpoint that can't be connected to, or answers with anything but 2xx.
+        """
+        REASON_ENDPOINT_GONE: Delivery._Reason.ValueType  # 50
+        """A webhook's endpoint answered 410 Gone: it wants no more. It is suppressed."""
+        REASON_ENDPOINT_FORBIDDEN: Delivery._Reason.ValueType  # 51
+        """The workers may not call this address; `detail` names the rule: an address that is not public, a port, plain http,
+        or an endpoint for which the channel configuration has no secret.
         """
         REASON_ADDRESS_SUPPRESSED: Delivery._Reason.ValueType  # 40
         """The address is on the workspace's suppression list of the channel; `detail` says why and since when. SUPPRESSED.
@@ -177,7 +183,13 @@ class Delivery(_message.Message):
     """Its time was over before it could be handed over."""
     REASON_RECIPIENT_DEFERRED: Delivery.Reason.ValueType  # 13
     """The recipient can't be reached for now: a full mailbox, greylisting (SMTP 4yz to RCPT, or one whose enhanced code
-    is about the mailbox, 4.2.z).
+    is about the mailbox, 4.2.z); a webhook's endpoint that can't be connected to, or answers with anything but 2xx.
+    """
+    REASON_ENDPOINT_GONE: Delivery.Reason.ValueType  # 50
+    """A webhook's endpoint answered 410 Gone: it wants no more. It is suppressed."""
+    REASON_ENDPOINT_FORBIDDEN: Delivery.Reason.ValueType  # 51
+    """The workers may not call this address; `detail` names the rule: an address that is not public, a port, plain http,
+    or an endpoint for which the channel configuration has no secret.
     """
     REASON_ADDRESS_SUPPRESSED: Delivery.Reason.ValueType  # 40
     """The address is on the workspace's suppression list of the channel; `detail` says why and since when. SUPPRESSED.

@@ -7,9 +7,9 @@ import hashlib
 import re
 import ssl
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import aiohttp
 import msgspec
 
 from clarion_core.configuration.egress import EgressPart
@@ -76,10 +76,9 @@ class WebPushChannel(HttpChannel[PushMessage]):
         await super().close()
         self._guard.close()
 
-    def _open(self) -> aiohttp.ClientSession:
-        guarded = self._guard.session(tls=self._tls or True, connections=self._connections, idle_s=IDLE_S)
-        self._connector = guarded["connector"]
-        return super()._open()
+    def session(self) -> Mapping[str, Any]:
+        """The guard's connector."""
+        return self._guard.session(tls=self._tls or True, connections=self._connections, idle_s=IDLE_S)
 
     def outcome(self, message: PushMessage, answer: Answer) -> Outcome:
         """What a push service's answer means (RFC 8030 §5, §7; RFC 8292 §4.2)."""
