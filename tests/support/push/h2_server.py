@@ -11,7 +11,7 @@ from typing import Self, cast
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
-from h2.events import DataReceived, Event, RequestReceived, StreamEnded, StreamReset
+from h2.events import DataReceived, Event, RequestReceived, SettingsAcknowledged, StreamEnded, StreamReset
 from h2.exceptions import ProtocolError, StreamClosedError
 from h2.settings import SettingCodes
 from hyperframe.frame import GoAwayFrame
@@ -73,6 +73,8 @@ class H2Peer(asyncio.Protocol):
         self.requests: dict[int, tuple[Pairs, bytearray]] = {}
         self.reset: list[int] = []
         """The streams that the client called off."""
+        self.acknowledged = 0
+        """How many of our SETTINGS the client has taken in."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
@@ -145,6 +147,9 @@ class H2Peer(asyncio.Protocol):
             case StreamEnded(stream_id=number):
                 pairs, body = self.requests[number or 0]
                 self.server.whole(self, number or 0, pairs, bytes(body))
+            case SettingsAcknowledged():
+                self.acknowledged += 1
+                self.server.note()
             case StreamReset(stream_id=number):
                 self.reset.append(number or 0)
                 self.server.note()
