@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from clarion_core.domain.medium import Channel
+from clarion_core.domain.outcome import AddressFact as Fact
 from clarion_core.domain.suppression import (
     COUNTED_MS,
     COUNTER_KEPT_MS,
     DAY_MS,
     Entry,
-    Fact,
     SuppressionReason,
     Target,
     TargetKind,
@@ -20,6 +20,7 @@ from clarion_core.domain.suppression import (
 from clarion_core.store.keys import CONTROL, LIMITS, key
 from clarion_core.store.store import Store
 from clarion_core.store.suppressions import Added, AllowLists, AllowListState, Place, Suppressions, Told
+from support.lists import let_pass
 
 EMAIL, SMS, PUSH, WEBHOOK = Channel.EMAIL, Channel.SMS, Channel.PUSH, Channel.WEBHOOK
 ADA = "ada@example.com"
@@ -65,22 +66,6 @@ async def hear(suppressions: Suppressions, fact: Fact, address: str = ADA, **mor
 
 async def stored(suppressions: Suppressions, channel: Channel = EMAIL) -> list[Entry]:
     return [each async for each in suppressions.walk("default", channel)]
-
-
-async def let_pass(store: Store, ms: int) -> None:
-    """Have everything in the lists be that much older."""
-    for name in await store.command("KEYS", key(CONTROL, "listed", "*")):
-        flat = await store.command("HGETALL", name)
-        for field, value in flat.items():
-            await store.command("HSET", name, field, _older(value.decode(), ms // 1000))
-
-
-def _older(value: str, seconds: int) -> str:
-    if value.startswith("s"):
-        count, last = value[1:].split(",")
-        return f"s{count},{int(last) - seconds}"
-    first, expires, rest = value.split("|", 2)
-    return f"{first[0]}{int(first[1:]) - seconds}|{max(0, int(expires) - seconds)}|{rest}"
 
 
 async def test_nobody_is_suppressed_where_no_list_is(suppressions: Suppressions) -> None:
@@ -237,34 +222,48 @@ async def test_five_soft_bounces_a_day_apart_suppress_and_a_day_counts_once(
 ) -> None:
     for _ in range(4):
         for _ in range(3):
-            assert await hear(suppressions, Fact.SOFT_BOUNCE) is None
+            assert await hear(suppressions, Fact.SOFT_REFUSAL) is None
         found = await verdict(suppressions)
         assert found.may
         assert found.counting
         assert await stored(suppressions) == []
         await let_pass(store, COUNTED_MS)
-    assert await hear(suppressions, Fact.SOFT_BOUNCE) is REASONS.SOFT_BOUNCES
+    assert await hear(suppressions, Fact.SOFT_REFUSAL) is REASONS.SOFT_BOUNCES
     assert await kind(suppressions) is KINDS.ADDRESS_SUPPRESSED
 
 
 async def test_a_success_sets_the_count_back_and_lifts_no_suppression(suppressions: Suppressions, store: Store) -> None:
     for _ in range(4):
-        await hear(suppressions, Fact.SOFT_BOUNCE)
+        await hear(suppressions, Fact.SOFT_REFUSAL)
         await let_pass(store, COUNTED_MS)
-    await hear(suppressions, Fact.REACHED)
+    await hear(suppressions, Fact.TAKEN)
     assert await verdict(suppressions) == Verdict()
-    assert await hear(suppressions, Fact.SOFT_BOUNCE) is None
+    assert await hear(suppressions, Fact.SOFT_REFUSAL) is None
     await hear(suppressions, Fact.HARD_BOUNCE)
-    await hear(suppressions, Fact.REACHED)
+    await hear(suppressions, Fact.TAKEN)
     assert await kind(suppressions) is KINDS.ADDRESS_SUPPRESSED
 
 
+async def test_what_a_relay_took_says_nothing_of_an_address_that_receipts_tell_of(
+    suppressions: Suppressions, store: Store
+) -> None:
+    for fact in (Fact.SOFT_REFUSAL, Fact.SOFT_BOUNCE):
+        assert await hear(suppressions, fact, soft_bounces=3) is None
+        await let_pass(store, COUNTED_MS)
+    assert await verdict(suppressions) == Verdict()  # a success has nothing to set back
+    await hear(suppressions, Fact.TAKEN)
+    assert await hear(suppressions, Fact.SOFT_BOUNCE, soft_bounces=3) is REASONS.SOFT_BOUNCES
+    await suppressions.remove("default", EMAIL, [entry(ADA).target])
+    for fact in (Fact.SOFT_BOUNCE, Fact.REACHED, Fact.SOFT_BOUNCE, Fact.SOFT_BOUNCE):
+        assert await hear(suppressions, fact, soft_bounces=2) is None
+
+
 async def test_a_counter_is_forgotten_after_half_a_year(suppressions: Suppressions, store: Store) -> None:
-    await hear(suppressions, Fact.SOFT_BOUNCE, soft_bounces=2)
+    await hear(suppressions, Fact.SOFT_REFUSAL, soft_bounces=2)
     await let_pass(store, COUNTER_KEPT_MS)
-    assert await hear(suppressions, Fact.SOFT_BOUNCE, soft_bounces=2) is None
+    assert await hear(suppressions, Fact.SOFT_REFUSAL, soft_bounces=2) is None
     await let_pass(store, COUNTED_MS)
-    assert await hear(suppressions, Fact.SOFT_BOUNCE, soft_bounces=2) is REASONS.SOFT_BOUNCES
+    assert await hear(suppressions, Fact.SOFT_REFUSAL, soft_bounces=2) is REASONS.SOFT_BOUNCES
 
 
 async def test_an_active_allow_list_that_is_empty_forbids_everything(
@@ -295,7 +294,7 @@ async def test_an_active_allow_list_lets_through_what_is_on_it_and_not_suppresse
 
 async def test_a_batch_is_answered_in_order_whatever_is_in_it(suppressions: Suppressions) -> None:
     await suppressions.add("default", EMAIL, [entry(f"user-{index}@example.com") for index in range(0, 100, 3)])
-    await hear(suppressions, Fact.SOFT_BOUNCE, "user-1@example.com")
+    await hear(suppressions, Fact.SOFT_REFUSAL, "user-1@example.com")
     found = await suppressions.verdicts("default", EMAIL, [f"user-{index}@example.com" for index in range(100)])
     assert [index for index, each in enumerate(found) if not each.may] == list(range(0, 100, 3))
     assert [index for index, each in enumerate(found) if each.counting] == [1]
@@ -338,7 +337,7 @@ async def test_the_upkeep_removes_what_is_over(suppressions: Suppressions, store
         "default", EMAIL, [entry(f"u{n}@example.com", expire_ms=1000 * seconds + DAY_MS) for n in range(200)]
     )
     await add(suppressions, ADA)
-    await hear(suppressions, Fact.SOFT_BOUNCE, "soft@example.com")
+    await hear(suppressions, Fact.SOFT_REFUSAL, "soft@example.com")
     assert await suppressions.trim() == 0
     await let_pass(store, COUNTER_KEPT_MS)
     assert await suppressions.trim() == 201

@@ -14,6 +14,7 @@ from clarion_core.domain.outcome import Ambiguous, Outcome
 from clarion_core.settings import WorkerSettings
 from clarion_core.store.batches import BatchRef, BatchStore
 from clarion_core.store.breakers import Breakers
+from clarion_core.store.suppressions import Suppressions
 from clarion_workers import run
 from clarion_workers.channels import CutOff
 from clarion_workers.channels.email import EmailChannel, EmailMessage, SmtpConfig
@@ -75,6 +76,7 @@ class Post:
         lease_s: float = 60.0,
         batches: BatchStore | None = None,
         router: Router | None = None,
+        suppressions: Suppressions | None = None,
     ) -> None:
         batches = batches or records.worker("post", round(1000 * lease_s))
         self.draining = asyncio.Event()
@@ -90,6 +92,7 @@ class Post:
             leases=self.leases,
             composer=Composer(Revisions(records.campaigns), self.renderer),
             router=self.router,
+            suppressions=suppressions or Suppressions(records.store),
             windows=self.windows,
             draining=self.draining,
         )

@@ -16,6 +16,7 @@ from clarion_core.store import promises, waiting
 from clarion_core.store.campaigns import CampaignStore
 from clarion_core.store.connection import connect, connect_blocking
 from clarion_core.store.store import Store
+from clarion_core.store.suppressions import Suppressions
 from clarion_core.store.upkeep import Upkeep
 from clarion_core.store.workers import WorkerStore
 from clarion_workers.deliver import Deliverer
@@ -79,6 +80,7 @@ class PostRoom:
                         leases=self._leases,
                         composer=composer,
                         router=self._router,
+                        suppressions=Suppressions(self._store),
                         windows=windows[lane],
                         draining=self._draining,
                     )

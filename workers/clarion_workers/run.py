@@ -22,13 +22,16 @@ from clarion_core.domain.campaign import Definition, RetryPolicy
 from clarion_core.domain.delivery import DeliveryState, Reason
 from clarion_core.domain.error_class import ERROR_CLASSES, ErrorClass
 from clarion_core.domain.errors import StoreUnavailable
+from clarion_core.domain.medium import Channel
 from clarion_core.domain.outcome import Outcome, PermanentFailure, TransientFailure
 from clarion_core.domain.retry import Conclusion, clip, conclude
 from clarion_core.domain.routing import fails_over, postponed
 from clarion_core.store.batches import NOWHERE, Advanced, BatchStore, Claim, Permit, Result, Step, Wanted, Way
+from clarion_core.store.suppressions import Suppressions
 from clarion_core.store.triggers import StoredDelivery
 from clarion_workers.channels import CutOff, Message
 from clarion_workers.leases import Lease, Leases
+from clarion_workers.may_receive import MayReceive
 from clarion_workers.messages import Composer, Ready, Unready
 from clarion_workers.providers import NoRoute, Route, Router
 from clarion_workers.windows import Windows
@@ -49,6 +52,7 @@ class Post:
     leases: Leases
     composer: Composer
     router: Router
+    suppressions: Suppressions
     windows: Windows
     draining: asyncio.Event
 
@@ -60,12 +64,20 @@ class Run:
         self._post, self._claim, self._lease = post, claim, lease
         self._chosen: Route | None = route  # and not used yet
         self._definition, self._policy = Definition(), RetryPolicy()
+        configuration = post.router.configuration
+        self._lists = MayReceive(
+            post.suppressions,
+            workspace=claim.campaign.partition("/")[0],
+            channel=Channel(configuration.channel),
+            configuration=configuration,
+        )
         self._open: dict[str, StoredDelivery] = {}  # in a window that may be open, and not handed over yet
         self._results: list[Result] = []  # outcomes not recorded yet
         self._spent: Counter[str] = Counter()  # attempts of this claim, of those that went on to another provider
         self._tally: Counter[str] = Counter()
         self._halted = self._throttled = self._fenced = False
         self._wait_ms = 0  # until what is handed back is due
+        self._provider = ""  # whom the last hand-over was to
         self._sent_at = (0, 0.0)  # the store's clock (ms) and ours (s) when the last hand-over began
 
     async def work(self) -> None:
@@ -85,12 +97,19 @@ class Run:
 
     async def _deliver(self) -> None:
         """Those that were in a window when their worker died are suspects, and go alone, behind the others."""
-        deliveries = self._claim.deliveries
+        deliveries = await self._sendable()
         if self._claim.crashes >= CRASHES_UNTIL_SOLO:
             await self._one_by_one(deliveries)
             return
         await self._in_windows([each for each in deliveries if not _is_suspect(each)])
         await self._one_by_one([each for each in deliveries if _is_suspect(each)])
+
+    async def _sendable(self) -> Sequence[StoredDelivery]:
+        """Those that may be sent to; the ends of the others are noted."""
+        found = await self._lists.ask(self._claim.deliveries, self._definition.category)
+        for delivery, end in found.refused:
+            self._note(delivery, end, delivery.record.attempts, opened=False)
+        return found.may
 
     async def _in_windows(self, deliveries: Sequence[StoredDelivery]) -> None:
         if not deliveries:
@@ -265,7 +284,7 @@ class Run:
             await self._post.router.report(route, [])
             return []
         messages = [self._timed(item, now_ms) for item in items]
-        self._sent_at = now_ms, time.monotonic()
+        self._sent_at, self._provider = (now_ms, time.monotonic()), route.provider.name
         try:
             return await self._post.router.hand_over(route, messages)
         except CutOff as cut:
@@ -284,6 +303,7 @@ class Run:
         now_ms = opened_ms + round(1000 * (time.monotonic() - began))
         for item, outcome in zip(items, outcomes, strict=True):
             record = item.delivery.record
+            self._lists.hear(item.delivery, outcome, self._provider)
             attempts = self._attempt(item.delivery)
             conclusion = conclude(
                 outcome,
@@ -348,6 +368,7 @@ class Run:
         pause_s = _STORE_PAUSE_S
         while True:
             try:
+                await self._lists.tell()
                 advanced = await call()
             except StoreUnavailable:
                 await asyncio.sleep(pause_s)

@@ -66,6 +66,8 @@ class Sweeper:
     async def _trim(self, shard: int) -> None:
         await self._upkeep.trim_events(shard)
         await self._until_done(shard, self._upkeep.trim_index)
+        if shard == 0:  # lists are in no shard
+            await self._upkeep.trim_lists()
 
     async def _until_done(self, shard: int, part: Callable[[int], Awaitable[bool]]) -> None:
         """Do a task in parts, as long as one turn lasts; the next turn goes on."""

@@ -18,6 +18,7 @@ from clarion_core.configuration.webhook import WebhookPart, WebhookRetryPart
 from clarion_core.configuration.webpush import WebPushPart
 from clarion_core.domain.channel import ChannelConfiguration, Provider, Routing
 from clarion_core.domain.medium import Medium
+from clarion_core.domain.suppression import SOFT_BOUNCES, SOFT_BOUNCES_MAX
 
 _THROTTLE = text("a mapping with rate_per_s and burst")
 
@@ -100,6 +101,8 @@ class ChannelPart(Part):
     routing: Literal["order", "weight"] = "order"
     throttle: Annotated[ThrottlePart | None, _THROTTLE] = None
     retry: Annotated[RetryPart, text("a mapping with max_attempts, max_age_s and the like")] = RetryPart()
+    soft_bounces: Annotated[int, Field(ge=1, le=SOFT_BOUNCES_MAX)] = SOFT_BOUNCES
+    pass_over_complaints: bool = False
     providers: Annotated[list[ProviderPart], text("a list of 1 to 16 providers", min_length=1, max_length=16)]
 
     @field_validator("providers")
@@ -123,6 +126,8 @@ class ChannelPart(Part):
             routing=Routing(self.routing),
             throttle=self.throttle.throttle() if self.throttle else None,
             retry=self.retry.policy(),
+            soft_bounces=self.soft_bounces,
+            pass_over_complaints=self.pass_over_complaints,
         )
 
 

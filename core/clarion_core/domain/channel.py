@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from clarion_core.domain.campaign import RetryPolicy, Throttle
+from clarion_core.domain.suppression import SOFT_BOUNCES
 
 
 class Routing(StrEnum):
@@ -28,7 +29,8 @@ class Provider:
 class ChannelConfiguration:
     """What is told of a channel. `providers` has one at least; their order counts where `routing` is ORDER.
 
-    `retry` bounds what campaigns ask for: no more attempts, no longer pauses, no greater age.
+    `retry` bounds what campaigns ask for: no more attempts, no longer pauses, no greater age. `soft_bounces`: how many
+    suppress an address. `pass_over_complaints`: campaigns that are not MARKETING send in spite of a complaint.
     """
 
     channel: str
@@ -36,3 +38,5 @@ class ChannelConfiguration:
     routing: Routing = Routing.ORDER
     throttle: Throttle | None = None
     retry: RetryPolicy = field(default_factory=RetryPolicy)
+    soft_bounces: int = SOFT_BOUNCES
+    pass_over_complaints: bool = False

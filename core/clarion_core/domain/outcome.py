@@ -3,9 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from clarion_core.domain.delivery import Reason
 from clarion_core.domain.error_class import ErrorClass
+
+
+class AddressFact(StrEnum):
+    """What somebody learnt of an address, whatever became of the message: what suppressions are made of.
+
+    The value is what the store's function takes.
+    """
+
+    HARD_BOUNCE = "H"  # there is no such address, or it takes nothing any more
+    COMPLAINT = "C"  # the recipient called a message spam
+    UNSUBSCRIBED = "U"  # the recipient wants no more
+    DEVICE_GONE = "D"
+    ENDPOINT_GONE = "E"
+    SOFT_REFUSAL = "refused"  # a provider refused it for now at the hand-over, like a full mailbox
+    SOFT_BOUNCE = "bounced"  # a receipt says as much of a message that was taken
+    TAKEN = "taken"  # a provider took a message for it
+    REACHED = "reached"  # a receipt says that a message arrived
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,24 +43,27 @@ class Sent:
 class TransientFailure:
     """The provider certainly has not got the message, and may take it later.
 
-    `retry_after_s`: not before that many seconds, where the provider said so.
+    `retry_after_s`: not before that many seconds, where the provider said so. `address_fact`: what it says of the
+    address itself, if anything; None by far the most often.
     """
 
     reason: Reason
     detail: str = ""
     retry_after_s: float | None = None
+    address_fact: AddressFact | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PermanentFailure:
     """The provider certainly has not got the message and never will.
 
-    `unsubscribed`: because the recipient told it to want no more.
+    `unsubscribed`: because the recipient told it to want no more. `address_fact` as in `TransientFailure`.
     """
 
     reason: Reason
     detail: str = ""
     unsubscribed: bool = False
+    address_fact: AddressFact | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from clarion_core.domain.bounce import BOUNCE_TYPES, BounceCategory, BounceType
 from clarion_core.domain.delivery import Reason
 from clarion_core.domain.medium import Channel
+from clarion_core.domain.outcome import AddressFact, Outcome, PermanentFailure, Sent, TransientFailure
 
 DAY_MS = 86_400_000
 SOFT_BOUNCES = 5
@@ -98,44 +100,36 @@ def merged(old: Entry | None, new: Entry, *, now_ms: int, told: bool) -> Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SoftCounter:
-    """Soft bounces of an address that counted, and when the last of them did."""
+    """Soft bounces of an address that counted, and when the last of them did.
+
+    `receipt`: one of them was told by a receipt, so that a provider's taking a message is no sign that the address is
+    well: it takes them all.
+    """
 
     count: int
     last_ms: int
+    receipt: bool = False
 
 
-def after_soft_bounce(counter: SoftCounter | None, *, now_ms: int, threshold: int) -> SoftCounter | None:
+def after_soft_bounce(
+    counter: SoftCounter | None, *, now_ms: int, threshold: int, receipt: bool = False
+) -> SoftCounter | None:
     """The counter after one more soft bounce; None where the address is to be suppressed.
 
     At most one a day counts, so that the retries of a day say no more than one of them.
     """
     if counter is None or now_ms >= counter.last_ms + COUNTER_KEPT_MS:
         counter = SoftCounter(count=0, last_ms=now_ms - COUNTED_MS)
+    receipt = counter.receipt or receipt
     if now_ms < counter.last_ms + COUNTED_MS:
-        return counter
+        return SoftCounter(count=counter.count, last_ms=counter.last_ms, receipt=receipt)
     count = counter.count + 1
-    return None if count >= threshold else SoftCounter(count=count, last_ms=now_ms)
+    return None if count >= threshold else SoftCounter(count=count, last_ms=now_ms, receipt=receipt)
 
 
-class Fact(StrEnum):
-    """What somebody reports of an address; the value is what the store's function takes."""
-
-    HARD_BOUNCE = "H"
-    COMPLAINT = "C"
-    UNSUBSCRIBED = "U"
-    DEVICE_GONE = "D"
-    ENDPOINT_GONE = "E"
-    SOFT_BOUNCE = "soft"  # counts towards SOFT_BOUNCES
-    REACHED = "ok"  # a message arrived: soft bounces are counted anew
-
-
-GONE: Mapping[Channel, Fact] = {
-    Channel.EMAIL: Fact.HARD_BOUNCE,
-    Channel.SMS: Fact.HARD_BOUNCE,
-    Channel.PUSH: Fact.DEVICE_GONE,
-    Channel.WEBHOOK: Fact.ENDPOINT_GONE,
-}
-"""What an address that is no longer one is called, by channel."""
+def after_success(counter: SoftCounter | None, *, receipt: bool) -> SoftCounter | None:
+    """The counter after a message was delivered, as a `receipt` says, or else was taken by a provider."""
+    return counter if counter and counter.receipt and not receipt else None
 
 
 class VerdictKind(StrEnum):
@@ -193,3 +187,45 @@ _AJO_ANY: Mapping[Reason, str] = {
 def ajo_code(reason: Reason, channel: Channel) -> str:
     """What Adobe Journey Optimizer calls this exclusion, six digits; empty where it has no word for it."""
     return (_AJO_EMAIL if channel is Channel.EMAIL else _AJO_ANY).get(reason, "")
+
+
+# What a reason says of the address by itself; other refusals bring an `address_fact`, or say nothing of it.
+_GONE: Mapping[Reason, AddressFact] = {
+    reason: AddressFact[reason.name] for reason in Reason if reason.name in ("DEVICE_GONE", "ENDPOINT_GONE")
+}
+
+
+def fact_of(outcome: Outcome) -> AddressFact | None:
+    """What an attempt's outcome says of the address itself."""
+    match outcome:
+        case Sent():
+            return AddressFact.TAKEN
+        case PermanentFailure(unsubscribed=True):
+            return AddressFact.UNSUBSCRIBED
+        case TransientFailure(address_fact=fact, reason=reason) | PermanentFailure(address_fact=fact, reason=reason):
+            return fact or _GONE.get(reason)
+        case _:
+            return None
+
+
+GONE: Mapping[Channel, AddressFact] = {
+    Channel.EMAIL: AddressFact.HARD_BOUNCE,
+    Channel.SMS: AddressFact.HARD_BOUNCE,
+    Channel.PUSH: AddressFact.DEVICE_GONE,
+    Channel.WEBHOOK: AddressFact.ENDPOINT_GONE,
+}
+"""What it is called, by channel, that an address is no longer one."""
+
+
+def fact_of_bounce(category: BounceCategory, channel: Channel, *, receipt: bool) -> AddressFact | None:
+    """What a bounce says of the address itself, told by a `receipt` or else at the hand-over; None: nothing.
+
+    What a policy, the message, the sender or the way there was to blame for says nothing of it.
+    """
+    match BOUNCE_TYPES[category]:
+        case BounceType.HARD:
+            return GONE[channel]
+        case BounceType.SOFT:
+            return AddressFact.SOFT_BOUNCE if receipt else AddressFact.SOFT_REFUSAL
+        case BounceType.NEUTRAL:
+            return None

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from clarion_core.domain.medium import Channel
+from clarion_core.domain.outcome import AddressFact
 from clarion_core.domain.suppression import (
     COMMENT_MAX,
     MAY,
     SOFT_BOUNCES,
     SOURCE_MAX,
     Entry,
-    Fact,
     SuppressionReason,
     Target,
     TargetKind,
@@ -48,7 +48,7 @@ class Told:
     """Something reported of an address. `comment` is what the provider said; `source` names it."""
 
     address: str
-    fact: Fact
+    fact: AddressFact
     source: str = ""
     comment: str = ""
 

@@ -8,6 +8,7 @@ from clarion_core.domain.trigger import Counts, Placement
 from clarion_core.store import keys
 from clarion_core.store.campaigns import COUNT_FIELDS, counts_of
 from clarion_core.store.store import Store
+from clarion_core.store.suppressions import Suppressions
 
 EVENTS_KEPT_MS = 3_600_000
 TRIGGERS_AT_ONCE = 20
@@ -43,6 +44,10 @@ class Upkeep:
         """Take triggers whose lifetime is over out of their campaign's index, a few; True where there may be more."""
         gone: int = await self._store.call("trim", shard, limit=TRIM_AT_ONCE)
         return gone == TRIM_AT_ONCE
+
+    async def trim_lists(self) -> None:
+        """Remove some of what is over from suppression and allow lists: entries that expired, counters of long ago."""
+        await Suppressions(self._store).trim()
 
     async def expire(self, shard: int) -> bool:
         """End what waits of triggers whose time is over, a part; True where there may be more."""

@@ -6,7 +6,8 @@
 -- A list's record: n entries, b buckets where there are more than one, d domains among the entries, w entries `*.domain`
 -- among those, on (an allow list is active), at (where the walk that removes what has expired goes on).
 -- A field is an address, or @domain. A value is letter, created (s), expires (s, 0: never), source, comment, with | between
--- them; or `s`, count, last counted (s): soft bounces of an address that is not suppressed. An allow list's letter is `a`.
+-- them; or s, count, last counted (s): soft bounces of an address that is not suppressed, r in place of s where a receipt
+-- told one. An allow list's letter is `a`.
 
 local list = {}
 
@@ -100,8 +101,8 @@ function list.text(e)
 end
 
 function list.counter(value)
-  local count, last = string.match(value, '^s(%d+),(%d+)$')
-  return count and {count = tonumber(count), last = tonumber(last)}
+  local letter, count, last = string.match(value, '^([sr])(%d+),(%d+)$')
+  return count and {count = tonumber(count), last = tonumber(last), receipt = letter == 'r'}
 end
 
 function list.holds(e, now_s)
@@ -227,7 +228,7 @@ function list.refusal(suppressed, allowed, address, now_s, pass_over, known)
     and not list.for_domain(allowed, address, now_s, false, known.allowed) then
     return {allowed.n > 0 and allowed.d == allowed.n and 'M' or 'N', '', ''}
   end
-  return nil, value and not e
+  return nil, value and string.match(value, '^s%d+,')
 end
 
 -- request: suppressed, allowed (names of lists), fields, pass_over (complaints alone do not count)
@@ -252,38 +253,42 @@ function list.on_may_receive(_, args)
 end
 
 -- domain/suppression.py: after_soft_bounce. The counter's text, or nil where the address is to be suppressed.
-function list.counted(value, now_s, threshold)
-  local counter = value and list.counter(value)
-  if not counter or now_s >= counter.last + SOFT_KEPT_S then
-    counter = {count = 0, last = now_s - SOFT_APART_S}
+function list.counted(value, now_s, threshold, receipt)
+  local c = value and list.counter(value)
+  if not c or now_s >= c.last + SOFT_KEPT_S then
+    c = {count = 0, last = now_s - SOFT_APART_S}
   end
-  if now_s < counter.last + SOFT_APART_S then
-    return value
+  if now_s >= c.last + SOFT_APART_S then
+    c.count, c.last = c.count + 1, now_s
+    if c.count >= threshold then
+      return nil
+    end
   end
-  if counter.count + 1 >= threshold then
-    return nil
-  end
-  return string.format('s%d,%d', counter.count + 1, now_s)
+  return string.format('%s%d,%d', (c.receipt or receipt) and 'r' or 's', c.count, c.last)
 end
 
+-- domain/suppression.py: after_success.
+function list.hear_success(l, field, value, receipt)
+  local c = value and list.counter(value)
+  if c and (receipt or not c.receipt) then
+    list.drop(l, field)
+  end
+end
+
+-- Take a fact in. answer: the letter of the reason that the address is suppressed for from now on, or ''
 function list.hear(l, field, fact, threshold, source, comment, now_s)
   local value = list.get(l, field)
-  local suppressed = value and list.holds(list.entry(value), now_s)
-  if fact == 'ok' then
-    if value and list.counter(value) then
-      list.drop(l, field)
-    end
-    return ''
-  end
   local letter = fact
-  if fact == 'soft' then
-    local counter = not suppressed and list.counted(value, now_s, threshold)
-    if suppressed then
+  if fact == 'taken' or fact == 'reached' then
+    list.hear_success(l, field, value, fact == 'reached')
+    return ''
+  elseif fact == 'refused' or fact == 'bounced' then
+    if value and list.holds(list.entry(value), now_s) then
       return ''
-    elseif counter then
-      if counter ~= value then
-        list.put(l, field, counter)
-      end
+    end
+    local counter = list.counted(value, now_s, threshold, fact == 'bounced')
+    if counter then
+      list.put(l, field, counter)
       return ''
     end
     letter = 'S'
@@ -304,7 +309,7 @@ function list.on_hear(_, args)
   return answer
 end
 
-local BUCKETS_AT_ONCE = 64
+local BUCKETS_AT_ONCE, TRIM_AT_ONCE = 64, 16
 
 -- A bucket's entries from a hash and field on, in the order of hashes: {hash, field, value}
 function list.in_order(name, from, after)
@@ -352,7 +357,7 @@ function list.on_trim(_, args)
   local l, now_s = list.open(r.list), math.floor(now_ms() / 1000)
   local hash = tonumber(redis.call('HGET', key(CONTROL, 'list', l.name), 'at') or 0)
   local before = l.n
-  for _ = 1, BUCKETS_AT_ONCE do
+  for _ = 1, TRIM_AT_ONCE do
     local name, first, span = list.bucket(l, hash)
     local flat = redis.call('HGETALL', name)
     for i = 1, #flat, 2 do

@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from clarion_core.domain.bounce import of_enhanced
 from clarion_core.domain.delivery import Reason
-from clarion_core.domain.outcome import PermanentFailure, TransientFailure
+from clarion_core.domain.medium import Channel
+from clarion_core.domain.outcome import AddressFact, PermanentFailure, TransientFailure
+from clarion_core.domain.suppression import fact_of_bounce
 from clarion_workers.channels.email.wire import shown
 
 CLOSING = 421  # RFC 5321 §3.8: the server closes the connection, whatever was asked
 _CREDENTIALS = frozenset({530, 534, 535, 538})  # RFC 4954 §6: it wants, or does not like, our authentication
 _ENHANCED = re.compile(rb"([245])\.(\d{1,3})\.\d{1,3}\b")  # RFC 2034 §4: at the beginning of the text
+_IN_BRACKETS = re.compile(rb"\(#([245])\.(\d{1,3})\.\d{1,3}\)")  # qmail's place for it
 _MAILBOX, _MAIL_SYSTEM = b"2", b"3"
 
 Refusal = TransientFailure | PermanentFailure
@@ -67,12 +71,26 @@ def refusal(code: int, text: bytes, *, of_recipient: bool = False) -> Refusal:
     if code in _CREDENTIALS:
         return TransientFailure(reason=Reason.PROVIDER_CREDENTIALS, detail=detail)
     of_recipient = _is_about_recipient(code, text, of_recipient)
+    fact = _address_fact(code, text) if of_recipient else None
     if 500 <= code < 600:
         reason = Reason.RECIPIENT_REFUSED if of_recipient else Reason.MESSAGE_REFUSED
-        return PermanentFailure(reason=reason, detail=detail)
+        return PermanentFailure(reason=reason, detail=detail, address_fact=fact)
     return TransientFailure(
-        reason=Reason.RECIPIENT_DEFERRED if of_recipient else Reason.PROVIDER_DEFERRED, detail=detail
+        reason=Reason.RECIPIENT_DEFERRED if of_recipient else Reason.PROVIDER_DEFERRED,
+        detail=detail,
+        address_fact=fact,
     )
+
+
+def _address_fact(code: int, text: bytes) -> AddressFact | None:
+    """What a refusal of the recipient says of the address itself: nothing without an enhanced code.
+
+    A 550 alone may be a policy's (RFC 5321 §4.2.2), and what a policy refuses may be a perfect address.
+    """
+    found = _ENHANCED.match(text) or _IN_BRACKETS.search(text)
+    if not found or int(found[1]) != code // 100:
+        return None
+    return fact_of_bounce(of_enhanced(found[0].decode().strip("#()")), Channel.EMAIL, receipt=False)
 
 
 def _is_about_recipient(code: int, text: bytes, of_recipient: bool) -> bool:
