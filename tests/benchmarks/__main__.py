@@ -16,6 +16,7 @@ from benchmarks import (
     ceiling,
     cost,
     deliver,
+    dkim,
     failover,
     idle,
     lane,
@@ -47,6 +48,7 @@ PARTS: Mapping[str, Callable[[Plan], Awaitable[list[Row]]]] = {
     "overload": overload.measure,
     "cost": cost.measure,
     "memory": weigh.measure,
+    "dkim": dkim.measure,
 }
 
 

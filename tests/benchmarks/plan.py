@@ -35,6 +35,7 @@ class Plan:
     cost_few: int = 2_000
     outages: int = 5  # of a provider, each longer than the one before
     kept: int = 20_000  # deliveries whose records are weighed
+    signed: int = 1_500  # messages a round
 
     @classmethod
     def quick(cls, directory: Path) -> Plan:
@@ -64,4 +65,5 @@ class Plan:
             cost_few=1_000,
             outages=1,
             kept=2_000,
+            signed=150,
         )

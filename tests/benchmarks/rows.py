@@ -66,6 +66,7 @@ BARS: Mapping[str, Bar] = {
     "cost_at_200k_vs_2k": Bar("ratio", False, 1.1),
     "redis_bytes_per_delivery": Bar("value", False, 150),
     "redis_bytes_per_unary_trigger": Bar("value", False, 800),
+    "dkim_signed": Bar("ratio", True, 15),
 }
 
 

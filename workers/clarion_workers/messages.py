@@ -65,17 +65,18 @@ class Composer:
         rendered = await self._renderer.render(revision, requests)
         now_s = time.time()
         return [
-            _addressed(revision.definition, delivery, result, now_s)
+            _addressed(claim, revision.definition, delivery, result, now_s)
             for delivery, result in zip(deliveries, rendered, strict=True)
         ]
 
 
 def _addressed(
-    definition: Definition, delivery: StoredDelivery, result: RenderedEmail | RenderFailure, now_s: float
+    claim: Claim, definition: Definition, delivery: StoredDelivery, result: RenderedEmail | RenderFailure, now_s: float
 ) -> Ready | Unready:
     if isinstance(result, RenderFailure):
         return Unready(delivery=delivery, conclusion=_failed(Reason.RENDER_FAILED, result.detail))
     assert definition.email is not None
+    workspace, _, campaign = claim.campaign.partition("/")
     return Ready(
         delivery=delivery,
         message=EmailMessage(
@@ -87,6 +88,9 @@ def _addressed(
             html=result.html,
             text=result.text,
             date_s=now_s,
+            workspace=workspace,
+            campaign=campaign,
+            category=definition.category.value,
         ),
     )
 

@@ -187,7 +187,6 @@ class Router:
 
 def email_router(settings: WorkerSettings, store: Store) -> Router:
     """The e-mail channel as its configuration describes it. `ChannelsInvalid` where the file does not fit."""
-    opening = Opening(environment=os.environ, message_id_domain=settings.message_id_domain)
     email = file.read(settings.channels, os.environ).email if settings.channels else None
     if email is None:
         [alone] = SETTINGS_ALONE.providers
@@ -196,5 +195,6 @@ def email_router(settings: WorkerSettings, store: Store) -> Router:
     for field_name in sorted(settings.model_fields_set):
         if field_name.startswith("smtp_"):
             log.warning("setting_unused", name=variable(field_name), because=variable("channels"))
+    opening = Opening(environment=os.environ, message_id_domain=settings.message_id_domain, channel=email)
     channels = {each.name: PROVIDERS[each.kind].open(each.settings, opening) for each in email.providers}
     return Router(email.configuration(Medium.EMAIL), channels, Breakers(store, channel="email"))

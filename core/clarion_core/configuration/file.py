@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from clarion_core.configuration.channels import Channels, ProviderPart
@@ -84,11 +85,12 @@ def _place(loc: Sequence[str | int]) -> tuple[str, str, Sequence[str]]:
     """A place in the file: its path, what may stand there in words, and the keys that are known beside it."""
     path, words = "", f"a mapping with {_listed(Channels.model_fields)}"
     part: type[BaseModel] | None = Channels
+    field: FieldInfo | None = None
     known: Sequence[str] = ()
     for step in loc:
         if isinstance(step, int):
             path += f"[{step}]"
-            words = "a mapping with name and what kind it is" if part and issubclass(part, ProviderPart) else words
+            words = _element(part, field, words)
             continue
         path += f".{step}" if path else step
         known = list(part.model_fields) if part else ()
@@ -98,9 +100,17 @@ def _place(loc: Sequence[str | int]) -> tuple[str, str, Sequence[str]]:
     return path or "the file", words, known
 
 
-def _listed(names: Iterable[str]) -> str:
+def _element(part: type[BaseModel] | None, field: FieldInfo | None, words: str) -> str:
+    """What an element of a list must be; where it is neither a mapping nor text, `words` say so of the whole list."""
+    if part is None:
+        return "text" if field and get_args(field.annotation) == (str,) else words
+    keys = "name and what kind it is" if issubclass(part, ProviderPart) else _listed(part.model_fields, "and")
+    return f"a mapping with {keys}"
+
+
+def _listed(names: Iterable[str], before_last: str = "or") -> str:
     *most, last = names
-    return f"{', '.join(most)} or {last}" if most else last
+    return f"{', '.join(most)} {before_last} {last}" if most else last
 
 
 def _part(annotation: Any) -> type[BaseModel] | None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from clarion_core.configuration.channels import ChannelPart
 from clarion_core.configuration.part import Secret
 from clarion_core.domain.medium import Medium
 from clarion_workers.channels import Channel
@@ -17,6 +18,8 @@ class Opening:
 
     environment: Mapping[str, str]
     message_id_domain: str
+    channel: ChannelPart | None = None
+    """What is told of the channel that the provider is of."""
 
     def secret(self, secret: Secret | None) -> str:
         """What a reference refers to; nothing for none. `KeyError` or `OSError` where it is gone meanwhile."""

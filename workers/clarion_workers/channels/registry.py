@@ -6,11 +6,13 @@ from collections.abc import Mapping
 
 from clarion_workers.channels import email, push
 from clarion_workers.channels.kind import ProviderKind
+from clarion_workers.channels.sms.smpp import SMPP
 from clarion_workers.channels.sms.twilio import TWILIO
 from clarion_workers.channels.webhook import WEBHOOK
 
 PROVIDERS: Mapping[str, ProviderKind] = {
     "smtp": email.SMTP,
+    "smpp": SMPP,
     "twilio": TWILIO,
     "fcm": push.FCM,
     "apns": push.APNS,

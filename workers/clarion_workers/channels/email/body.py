@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from binascii import b2a_base64, b2a_qp
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -15,7 +16,6 @@ from typing import NamedTuple
 # boundary can't be met in a part, and needs no random part.
 BOUNDARY = "=_clarion"
 _MARK = b"--=_"
-_DELIMITER = f"\r\n--{BOUNDARY}".encode()
 
 _LINE_MAX = 900  # octets that a line may have and stay as it is; RFC 5322 §2.1.1 forbids more than 998
 _BASE64_LINE = 76  # characters of a line of base64 (RFC 2045 §6.8)
@@ -29,10 +29,9 @@ def _part_head(subtype: str, encoding: str) -> bytes:
 
 
 _ENCODINGS = ("7bit", "8bit", "quoted-printable", "base64")
-_HEADS = {(kind, encoding): _part_head(kind, encoding) for kind in ("plain", "html") for encoding in _ENCODINGS}
-_ALTERNATIVE = (
-    f'Content-Type: multipart/alternative; boundary="{BOUNDARY}"\r\n\r\n--{BOUNDARY}\r\n'  # text first: RFC 2046 §5.1.4
-).encode()
+# The plainest first (RFC 2046 §5.1.4), AMP before HTML: some programs look at the last one alone.
+_KINDS = ("plain", "x-amp-html", "html")
+_HEADS = {(kind, encoding): _part_head(kind, encoding) for kind in _KINDS for encoding in _ENCODINGS}
 
 
 class Body(NamedTuple):
@@ -81,19 +80,35 @@ class _QuotedLines(dict[bytes, bytes]):
 _quoted_lines = _QuotedLines()
 
 
-def body(text: bytes, html: bytes, *, eight_bit: bool = False) -> Body:
-    """The texts as one part, or as two alternatives. Line ends may be CR, LF or CRLF; either text may be empty.
+def body(text: bytes, html: bytes, amp: bytes = b"", *, eight_bit: bool = False) -> Body:
+    """The texts as one part, or as alternatives. Line ends may be CR, LF or CRLF; any of the texts may be empty.
 
     The texts are UTF-8. `eight_bit`: octets beyond ASCII may stay as they are.
     """
-    if text and html:
-        plain, rich = _part("plain", text, eight_bit), _part("html", html, eight_bit)
-        pieces = (_ALTERNATIVE, *plain.pieces, _DELIMITER, b"\r\n", *rich.pieces, _DELIMITER, b"--\r\n")
-        return Body(pieces, plain.dotless and rich.dotless, plain.eight_bit or rich.eight_bit)
-    part = _part("html", html, eight_bit) if html else _part("plain", text, eight_bit)
+    texts = [(kind, data) for kind, data in zip(_KINDS, (text, amp, html), strict=True) if data]
+    if len(texts) > 1:
+        return multipart("alternative", BOUNDARY, [_part(kind, data, eight_bit) for kind, data in texts])
+    part = _part(*(texts[0] if texts else ("plain", b"")), eight_bit)
     written = part.pieces[-1]
     ended = not written or written.endswith(b"\r\n")
     return part if ended else part._replace(pieces=(*part.pieces, b"\r\n"))
+
+
+def multipart(subtype: str, boundary: str, parts: Sequence[Body], parameters: str = "") -> Body:
+    """The parts as one; `boundary` begins with `=_` and is no beginning of another one in the message."""
+    begin, between, end = _joints(subtype, boundary, parameters)
+    pieces = [begin, *parts[0].pieces]
+    for part in parts[1:]:
+        pieces += (between, *part.pieces)
+    pieces.append(end)
+    return Body(tuple(pieces), all(part.dotless for part in parts), any(part.eight_bit for part in parts))
+
+
+@lru_cache(maxsize=32)
+def _joints(subtype: str, boundary: str, parameters: str) -> tuple[bytes, bytes, bytes]:
+    """What stands before, between and after the parts. The CRLF before a boundary is the boundary's."""
+    head = f'Content-Type: multipart/{subtype}; boundary="{boundary}"{parameters}\r\n\r\n'
+    return f"{head}--{boundary}\r\n".encode(), f"\r\n--{boundary}\r\n".encode(), f"\r\n--{boundary}--\r\n".encode()
 
 
 def _part(subtype: str, data: bytes, eight_bit: bool) -> Body:
@@ -101,7 +116,7 @@ def _part(subtype: str, data: bytes, eight_bit: bool) -> Body:
         data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     encoding = _encoding(data, eight_bit)
     if encoding == "base64":
-        written, dotless = _base64(data.replace(b"\n", b"\r\n")), True
+        written, dotless = base64_lines(data.replace(b"\n", b"\r\n")), True
     elif encoding == "quoted-printable":
         written, dotless = _quoted_lines.write(data)
     else:
@@ -138,7 +153,8 @@ def _is_mostly_foreign(data: bytes) -> bool:
     return continued * 12 > len(data) - continued
 
 
-def _base64(data: bytes) -> bytes:
+def base64_lines(data: bytes) -> bytes:
+    """The data in lines of base64, the last one without its end."""
     written = b2a_base64(data, newline=False)
     lines = len(written) // _BASE64_LINE
     rest = written[lines * _BASE64_LINE :]

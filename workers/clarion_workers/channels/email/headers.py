@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from binascii import b2a_base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from string import ascii_letters, digits
 
 from clarion_workers.channels.email.address import Mailbox
@@ -26,6 +26,10 @@ _UNQUOTED = re.compile(r'(["\\])')
 # RFC 2047 §5 (3): these alone may stand for themselves in a display name; a subject may hold more but need not.
 _STANDS = {ord(c): c for c in ascii_letters + digits + "!*+-/"} | {ord(" "): "_"}
 _Q = [_STANDS.get(octet, f"={octet:02X}") for octet in range(256)]
+_PLAIN_MAX = 60  # characters of a parameter's value on one line
+_ATTRIBUTE = frozenset(f"{ascii_letters}{digits}!#$&+-.^_`{{|}}~".encode())  # RFC 2231 §7
+_EXTENDED = [chr(octet) if octet in _ATTRIBUTE else f"%{octet:02X}" for octet in range(256)]
+_CHUNK = re.compile(r"(?:%[0-9A-F]{2}|[^%]){1,20}")  # 60 characters at most
 
 
 def clean(text: str) -> str:
@@ -49,13 +53,40 @@ def unstructured(name: str, text: str) -> str:
 
 def mailbox(name: str, box: Mailbox) -> str:
     """The field `name` holding one mailbox, folded, with its CRLF. The display name is cleaned."""
+    return f"{name}: {_box(box, len(name) + 2)}\r\n"
+
+
+def mailboxes(name: str, boxes: Sequence[Mailbox]) -> str:
+    """The field `name` holding some mailboxes, one a line, with its CRLF. Display names are cleaned."""
+    first, *rest = boxes
+    lines = ",\r\n ".join((_box(first, len(name) + 2), *(_box(box, 1) for box in rest)))
+    return f"{name}: {lines}\r\n"
+
+
+def parameter(name: str, text: str) -> str:
+    """A parameter of a field, such as a file's name, with the semicolon and line end before it (RFC 2231 where needed).
+
+    The text is clean.
+    """
+    if text.isascii() and len(text) <= _PLAIN_MAX and text.isprintable():
+        quoted = _UNQUOTED.sub(r"\\\1", text)
+        return f';\r\n {name}="{quoted}"'
+    data = "utf-8''" + "".join([_EXTENDED[octet] for octet in text.encode("utf-8", "replace")])
+    if len(data) <= _PLAIN_MAX:
+        return f";\r\n {name}*={data}"
+    lines = _CHUNK.findall(data)
+    return "".join(f";\r\n {name}*{number}*={line}" for number, line in enumerate(lines))
+
+
+def _box(box: Mailbox, used: int) -> str:
+    """A mailbox on a line of which so much is used."""
     shown = clean(box.name)
     if not shown:
-        return f"{name}: {box.address}\r\n"
-    phrase = _phrase(shown, _WORD_LINE_MAX - len(name) - 2)
-    used = len(phrase) + len(name) + 2 if "\r\n" not in phrase else _LINE_MAX
+        return box.address
+    phrase = _phrase(shown, _WORD_LINE_MAX - used)
+    used = len(phrase) + used if "\r\n" not in phrase else _LINE_MAX
     gap = " " if used + len(box.address) + 3 <= _WORD_LINE_MAX else "\r\n "
-    return f"{name}: {phrase}{gap}<{box.address}>\r\n"
+    return f"{phrase}{gap}<{box.address}>"
 
 
 def _phrase(shown: str, room: int) -> str:

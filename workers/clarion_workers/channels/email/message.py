@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from clarion_workers.channels import Message
+from clarion_workers.channels.email.attachments import Attachment
+
+
+class Copy(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """To whom a message is a copy; `number` tells the copies of a message apart."""
+
+    kind: Literal["cc", "bcc"]
+    number: int
+    address: str
 
 
 class EmailMessage(Message, frozen=True, kw_only=True, gc=False):
-    """One rendered e-mail. `sender` and `reply_to` are RFC 5322 mailboxes, `to_address` is a bare address.
+    """One rendered e-mail. `sender`, `reply_to` and `cc` are RFC 5322 mailboxes, `to_address` and `bcc` bare addresses.
 
-    `html` and `text` are UTF-8; they and `reply_to` may be empty: there is none. `date_s` is seconds since 1970.
+    `html`, `text` and `amp` are UTF-8; they and whatever else has a default may be empty: there is none. `date_s` is
+    seconds since 1970. `workspace`, `campaign` and `category` are ids. `headers` are names that begin with X-, and
+    values. `list_unsubscribe` are URIs, used instead of the channel's. With a `copy`, it goes to that address alone.
     """
 
     sender: str
@@ -20,6 +33,21 @@ class EmailMessage(Message, frozen=True, kw_only=True, gc=False):
     reply_to: str = ""
     html: bytes = b""
     text: bytes = b""
+    amp: bytes = b""
+    cc: tuple[str, ...] = ()
+    bcc: tuple[str, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+    list_unsubscribe: tuple[str, ...] = ()
+    workspace: str = ""
+    campaign: str = ""
+    category: str = ""
+    copy: Copy | None = None
+
+    @property
+    def weight(self) -> int:
+        """One permit, and one for each copy."""
+        return 1 + len(self.cc) + len(self.bcc)
 
 
 class BuiltEmail(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -17,6 +17,7 @@ from clarion_core.domain.outcome import Ambiguous, Outcome, PermanentFailure, Tr
 from clarion_workers.channels import CutOff
 from clarion_workers.channels.email.config import SmtpConfig
 from clarion_workers.channels.email.handshake import NotOpened, open_wire
+from clarion_workers.channels.email.letterhead import NOTHING_SHARED, Letterhead
 from clarion_workers.channels.email.message import BuiltEmail, EmailMessage
 from clarion_workers.channels.email.mime import MimeBuilder
 from clarion_workers.channels.email.replies import Offers
@@ -59,10 +60,10 @@ class _Item:
 class EmailChannel:
     """A `Channel` for e-mail over SMTP. Connections are opened when needed and closed when idle for a while."""
 
-    def __init__(self, config: SmtpConfig) -> None:
+    def __init__(self, config: SmtpConfig, letterhead: Letterhead = NOTHING_SHARED) -> None:
         self._config = config
         self._tls = config.tls()
-        self._builder = MimeBuilder(config.message_id_domain)
+        self._builder = MimeBuilder(config.message_id_domain, letterhead)
         self._log = logs.get(__name__)
         self._waiting: deque[_Item] = deque()
         self._sessions: set[Session] = set()
