@@ -3,27 +3,18 @@
 from clarion_core.configuration.smtp import SmtpPart
 from clarion_core.domain.medium import Medium
 from clarion_workers.channels.email.config import SmtpConfig, from_part, from_settings
+from clarion_workers.channels.email.copies import Copying
 from clarion_workers.channels.email.letterhead import Letterhead, letterhead_of
 from clarion_workers.channels.email.message import EmailMessage
 from clarion_workers.channels.email.smtp import EmailChannel
 from clarion_workers.channels.kind import Opening, ProviderKind, Supports
 
-__all__ = [
-    "SMTP",
-    "EmailChannel",
-    "EmailMessage",
-    "Letterhead",
-    "SmtpConfig",
-    "from_part",
-    "from_settings",
-    "letterhead",
-]
+__all__ = ["SMTP", "EmailChannel", "EmailMessage", "Letterhead", "SmtpConfig", "from_part", "from_settings"]
 
 
-def _open(part: SmtpPart, opening: Opening) -> EmailChannel:
-    return EmailChannel(
-        from_part(part, opening.secret(part.password), opening.message_id_domain), letterhead_of(opening)
-    )
+def _open(part: SmtpPart, opening: Opening) -> Copying:
+    config = from_part(part, opening.secret(part.password), opening.message_id_domain)
+    return Copying(EmailChannel(config, letterhead_of(opening)))
 
 
 SMTP = ProviderKind(
