@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from support.smtp_sink import SmtpSink
 
-TEXTS = {"mail": "250 2.1.0 ok", "rcpt": "250 2.1.5 ok", "data": "354 go ahead", "dot": "250 2.0.0 taken"}
+TEXTS = {"mail": "250 2.1.0 ok", "rcpt": "250 2.1.5 ok", "data": "354 go ahead"}
+TAKEN = "250 2.0.0 Ok: queued as S{}"
 _ADDRESS = re.compile(r"<([^>]*)>(.*)")
 SCRIPTED = re.compile(r"(mail|rcpt|data|content|dot)-(\d{3}|hang|drop|slow|hold|tell)(-once)?(?:\+.*)?@.*")
 
@@ -171,6 +172,15 @@ class Dialogue:
         mechanism, _, initial = rest.partition(" ")
         if mechanism.upper() == "PLAIN":
             _, user, password = base64.b64decode(initial).decode().split("\0")
+        elif mechanism.upper() in ("OAUTHBEARER", "XOAUTH2"):
+            said = base64.b64decode(initial).decode()
+            found = re.search("(?:a|user)=([^,\1]+),?\1(?:.*\1)?auth=Bearer ([^\1]+)\1\1", said)
+            user, password = found.groups() if found else ("", "")
+            if (user, password) != (self._sink.features.user, self._sink.features.password):
+                answer = await self._ask('{"status":"invalid_token"}')
+                if answer != ("\1" if mechanism.upper() == "OAUTHBEARER" else ""):
+                    await self._say("501 5.5.2 that is no end of it")
+                    return
         else:
             user, password = [await self._ask(prompt) for prompt in ("Username:", "Password:")]
         self._known = (user, password) == (self._sink.features.user, self._sink.features.password)
@@ -230,11 +240,10 @@ class Dialogue:
             reply = await self._stage("dot", "", mail.rcpt_to)
             if reply:
                 return
-            await self._say(TEXTS["dot"])
-            await self._sink.take(received)
+            await self._say(TAKEN.format(await self._sink.take(received)))
             return
-        await self._sink.take(received)
-        await self._stage("dot", TEXTS["dot"], mail.rcpt_to)
+        number = await self._sink.take(received)
+        await self._stage("dot", TAKEN.format(number), mail.rcpt_to)
 
     async def _start_tls(self, tls: ssl.SSLContext) -> None:
         if (await self._stage("starttls", "220 2.0.0 go ahead")).startswith("220"):

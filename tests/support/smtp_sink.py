@@ -141,9 +141,10 @@ class SmtpSink:
         async with self.changed:
             self.changed.notify_all()
 
-    async def take(self, message: Received) -> None:
-        """Record a message."""
+    async def take(self, message: Received) -> int:
+        """Record a message; how many there are now, which is what the reply calls it (`queued as S1`)."""
         self.messages.append(message)
+        number = len(self.messages)
         self.clock = time.monotonic()
         if self._log:
             line = {
@@ -157,6 +158,7 @@ class SmtpSink:
             self._log.write(json.dumps(line) + "\n")
             self._log.flush()
         await self.tell()
+        return number
 
     def reached(self, stage: str, name: str, addresses: list[str]) -> None:
         """Say that a session came to a stage that is to be told."""

@@ -68,6 +68,9 @@ class SmtpPeer(Peer):
         by = [re.search(r"\bBY=(\d+);R", message.parameters) for message in self.sink.messages]
         return [float(found[1]) if found else None for found in by]
 
+    def ids(self) -> list[str]:
+        return [f"S{number}" for number in range(1, len(self.sink.messages) + 1)]
+
     async def wait_for(self, count: int) -> None:
         await self.sink.wait_for(count)
 

@@ -13,7 +13,7 @@ __all__ = ["SMTP", "EmailChannel", "EmailMessage", "Letterhead", "SmtpConfig", "
 
 
 def _open(part: SmtpPart, opening: Opening) -> Copying:
-    config = from_part(part, opening.secret(part.password), opening.message_id_domain)
+    config = from_part(part, opening.secret, opening.message_id_domain)
     return Copying(EmailChannel(config, letterhead_of(opening)))
 
 
@@ -21,6 +21,10 @@ SMTP = ProviderKind(
     title="SMTP server",
     medium=Medium.EMAIL,
     open=_open,
-    supports=Supports(expiry="DELIVERBY (RFC 2852), where the server offers it"),
+    supports=Supports(
+        provider_id="the queue id, where the reply tells it",
+        expiry="DELIVERBY (RFC 2852), where the server offers it",
+        attachments="any kind of file, attached or inline",
+    ),
     notes="The Message-ID is the same in every attempt; servers need not look at it.",
 )

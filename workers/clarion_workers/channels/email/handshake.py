@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from base64 import b64encode
 from ipaddress import ip_address
 from socket import gethostname
 
 from clarion_core.domain.delivery import Reason
 from clarion_core.domain.outcome import TransientFailure
+from clarion_workers.channels.email.auth import NoWay, authenticate
 from clarion_workers.channels.email.config import SmtpConfig
 from clarion_workers.channels.email.replies import CLOSING, Offers, parse_offers
 from clarion_workers.channels.email.wire import Wire, ignore_loss, ignore_reply, shown
@@ -124,29 +124,13 @@ class _Handshake:
     async def _authenticate(self, offers: Offers) -> None:
         if self._config.security == "none" and not _is_loopback(self._wire.peer):
             raise NotOpened(Reason.PROVIDER_CREDENTIALS, "credentials are not sent in the clear; set smtp_security")
-        if "PLAIN" in offers.auth:
-            code, text = await self._plain()
-        elif "LOGIN" in offers.auth:
-            code, text = await self._login()
-        else:
-            raise NotOpened(Reason.PROVIDER_CREDENTIALS, "the server offers neither AUTH PLAIN nor AUTH LOGIN")
+        try:
+            code, text = await authenticate(self._config, offers.auth, self._ask)
+        except NoWay as error:
+            raise NotOpened(Reason.PROVIDER_CREDENTIALS, str(error)) from None
         if code != 235:
             reason = Reason.PROVIDER_DEFERRED if code == CLOSING else Reason.PROVIDER_CREDENTIALS
             raise NotOpened(reason, shown(code, text))
-
-    async def _plain(self) -> tuple[int, bytes]:
-        return await self._ask("AUTH PLAIN " + _base64(f"\0{self._config.username}\0{self._config.password}"))
-
-    async def _login(self) -> tuple[int, bytes]:
-        code, text = await self._ask("AUTH LOGIN")
-        for answer in (self._config.username, self._config.password):
-            if code == 334:
-                code, text = await self._ask(_base64(answer))
-        return code, text
-
-
-def _base64(text: str) -> str:
-    return b64encode(text.encode()).decode("ascii")
 
 
 def _is_loopback(address: str) -> bool:

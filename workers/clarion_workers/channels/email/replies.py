@@ -17,6 +17,20 @@ _CREDENTIALS = frozenset({530, 534, 535, 538})  # RFC 4954 §6: it wants, or doe
 _ENHANCED = re.compile(rb"([245])\.(\d{1,3})\.\d{1,3}\b")  # RFC 2034 §4: at the beginning of the text
 _IN_BRACKETS = re.compile(rb"\(#([245])\.(\d{1,3})\.\d{1,3}\)")  # qmail's place for it
 _MAILBOX, _MAIL_SYSTEM = b"2", b"3"
+# A server that does not know us yet wants us to come again (RFC 6647 §2.3): in words, or by 4.7.1 to RCPT.
+_GREY_CODES = frozenset({450, 451})
+_GREY_WORDS = re.compile(rb"gr[ae]y-?\s?list", re.IGNORECASE)
+_GREY_ENHANCED = re.compile(rb"4\.7\.1\b")
+_GREY_WAIT = re.compile(rb"\b(\d{1,5})\s*(s|sec|seconds?|m|mins?|minutes?)\b", re.IGNORECASE)
+_GREY_S, _GREY_LEAST_S, _GREY_MOST_S = 300.0, 60.0, 86_400.0  # usual is 5 minutes; RFC 6647 §4: 1 minute to 24 hours
+# What servers call a message that they took: Postfix and its like, Exim, Sendmail and OpenSMTPD, Exchange, Haraka,
+# Amazon SES, Gmail.
+_QUEUE_ID = re.compile(
+    rb"queued as ([\w.-]{1,128})|\bid=([\w.-]{1,128})|([\w.-]{1,128}) message accepted for delivery"
+    rb"|InternalId=(\d{1,30})|message queued \(([\w.-]{1,128})\)|^ok:? ([0-9a-f]{8,32}(?:-[0-9a-f]+){3,6})$"
+    rb"|\bok\s+\d+ ([\w.-]{1,100}) - gsmtp",
+    re.IGNORECASE,
+)
 
 Refusal = TransientFailure | PermanentFailure
 
@@ -75,11 +89,19 @@ def refusal(code: int, text: bytes, *, of_recipient: bool = False) -> Refusal:
     if 500 <= code < 600:
         reason = Reason.RECIPIENT_REFUSED if of_recipient else Reason.MESSAGE_REFUSED
         return PermanentFailure(reason=reason, detail=detail, address_fact=fact)
+    if (wait_s := _greylisted_s(code, text, of_recipient)) is not None:  # which says nothing of the address
+        return TransientFailure(reason=Reason.RECIPIENT_DEFERRED, detail=detail, retry_after_s=wait_s)
     return TransientFailure(
         reason=Reason.RECIPIENT_DEFERRED if of_recipient else Reason.PROVIDER_DEFERRED,
         detail=detail,
         address_fact=fact,
     )
+
+
+def queue_id(text: bytes) -> str:
+    """What the server calls a message that it took, as far as its reply tells; else nothing."""
+    found = _QUEUE_ID.search(text)
+    return next((group for group in found.groups() if group), b"").decode() if found else ""
 
 
 def _address_fact(code: int, text: bytes) -> AddressFact | None:
@@ -91,6 +113,19 @@ def _address_fact(code: int, text: bytes) -> AddressFact | None:
     if not found or int(found[1]) != code // 100:
         return None
     return fact_of_bounce(of_enhanced(found[0].decode().strip("#()")), Channel.EMAIL, receipt=False)
+
+
+def _greylisted_s(code: int, text: bytes, of_recipient: bool) -> float | None:
+    """How long to stay away, where the reply is greylisting: as long as it says, within reason, or 5 minutes."""
+    if code not in _GREY_CODES:
+        return None
+    if not _GREY_WORDS.search(text) and not (of_recipient and _GREY_ENHANCED.match(text)):
+        return None
+    wait = _GREY_WAIT.search(text)
+    if not wait:
+        return _GREY_S
+    said_s = float(wait[1]) * (60 if wait[2][:1] in b"mM" else 1)
+    return min(max(said_s, _GREY_LEAST_S), _GREY_MOST_S)
 
 
 def _is_about_recipient(code: int, text: bytes, of_recipient: bool) -> bool:

@@ -17,7 +17,7 @@ from typing import Protocol
 from clarion_core.domain.delivery import Reason
 from clarion_core.domain.outcome import Ambiguous, Outcome, PermanentFailure, Sent, TransientFailure
 from clarion_workers.channels.email.message import BuiltEmail
-from clarion_workers.channels.email.replies import CLOSING, Offers, Refusal, refusal
+from clarion_workers.channels.email.replies import CLOSING, Offers, Refusal, queue_id, refusal
 from clarion_workers.channels.email.wire import Wire, shown
 
 _DOT = b".\r\n"
@@ -134,8 +134,10 @@ class Session:
         """Seconds since the last sign of life: a reply, a command, or the begin of idleness."""
         return self._now() - self._since
 
-    def check(self, timeout_s: float) -> None:
+    def check(self, timeout_s: float, dot_timeout_s: float) -> None:
         """Drop the connection if a reply is overdue, or if its orderly end is; free what waits behind a late dot."""
+        if self._awaited and self._awaited[0] is Step.DOT:
+            timeout_s = dot_timeout_s
         if self.wire.over:
             self.wire.transport.abort()
         elif (self._awaited or self._draining) and self.waited_s > timeout_s:
@@ -264,7 +266,7 @@ class Session:
         item, self._doubt = self._doubt, None
         assert item
         if 200 <= code < 300:
-            self._desk.conclude(item, Sent(detail=shown(code, text)))
+            self._desk.conclude(item, Sent(detail=shown(code, text), provider_id=queue_id(text)))
         elif code >= 400:
             self._desk.conclude(item, refusal(code, text))
         else:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Sequence
 
 from clarion_core import logs
@@ -18,6 +17,7 @@ from clarion_workers.channels import CutOff
 from clarion_workers.channels.email.config import SmtpConfig
 from clarion_workers.channels.email.handshake import NotOpened, open_wire
 from clarion_workers.channels.email.letterhead import NOTHING_SHARED, Letterhead
+from clarion_workers.channels.email.line import Line
 from clarion_workers.channels.email.message import BuiltEmail, EmailMessage
 from clarion_workers.channels.email.mime import MimeBuilder
 from clarion_workers.channels.email.replies import Offers
@@ -40,13 +40,19 @@ class _Call:
 class _Item:
     """One message of a call; built when its turn comes."""
 
-    __slots__ = ("built", "call", "index", "message", "repeated", "withdrawn")
+    __slots__ = ("built", "call", "index", "is_out", "message", "repeated", "withdrawn")
 
     built: BuiltEmail
 
     def __init__(self, call: _Call, index: int, message: EmailMessage) -> None:
         self.call, self.index, self.message = call, index, message
-        self.repeated = self.withdrawn = False
+        self.repeated = self.withdrawn = self.is_out = False
+
+    @property
+    def domain(self) -> str:
+        message = self.message
+        to = message.copy.address.rstrip(">") if message.copy else message.to_address
+        return to.rpartition("@")[2].lower()
 
     @property
     def unwanted(self) -> bool:
@@ -65,7 +71,7 @@ class EmailChannel:
         self._tls = config.tls()
         self._builder = MimeBuilder(config.message_id_domain, letterhead)
         self._log = logs.get(__name__)
-        self._waiting: deque[_Item] = deque()
+        self._waiting = Line[_Item](config.per_domain)
         self._sessions: set[Session] = set()
         self._idle: list[Session] = []  # the last one used first, so that the others get old
         self._opening: set[asyncio.Task[None]] = set()
@@ -86,7 +92,7 @@ class EmailChannel:
         try:
             await call.done
         except asyncio.CancelledError:
-            self._waiting = deque(item for item in self._waiting if item.call is not call)
+            self._waiting.drop(lambda item: item.call is call)
             for session in self._sessions:
                 doubt = session.doubt
                 if isinstance(doubt, _Item) and doubt.call is call:
@@ -118,9 +124,10 @@ class EmailChannel:
 
     def take(self, offers: Offers) -> Item | None:
         """The next message that such a server can carry; those that can't be carried are concluded."""
-        while self._waiting:
-            item = self._waiting.popleft()
+        while item := self._waiting.take():
+            item.is_out = True
             if item.unwanted:
+                self._back(item)
                 continue
             refused = LATE if item.time_left_s <= 0 else self._build(item, offers) or unsupported(item.built, offers)
             if refused is None:
@@ -133,6 +140,7 @@ class EmailChannel:
         assert isinstance(item, _Item)
         if item.withdrawn:
             return
+        self._back(item)
         call = item.call
         call.outcomes[item.index] = outcome
         call.left -= 1
@@ -145,7 +153,8 @@ class EmailChannel:
         if item.withdrawn:
             return
         item.repeated = True
-        self._waiting.appendleft(item)
+        self._back(item)
+        self._waiting.put_first(item)
         while self._idle:
             self._idle.pop().leave()
 
@@ -154,7 +163,8 @@ class EmailChannel:
         assert isinstance(item, _Item)
         item.withdrawn = True
         self._slow_until = time.monotonic() + _SLOW_S
-        self._waiting.appendleft(_Item(item.call, item.index, item.message))
+        self._back(item)
+        self._waiting.put_first(_Item(item.call, item.index, item.message))
         self._staff()
 
     @property
@@ -186,6 +196,13 @@ class EmailChannel:
             return built
         item.built = built
         return None
+
+    def _back(self, item: _Item) -> None:
+        """The message is not in hand any more: another one to its domain may be."""
+        if item.is_out:
+            item.is_out = False
+            if self._waiting.ended(item) and self._idle:
+                asyncio.get_running_loop().call_soon(self._staff)  # the session at hand may take it itself
 
     def _staff(self) -> None:
         """Give what waits to idle connections, then to new ones."""
@@ -231,13 +248,13 @@ class EmailChannel:
             self._fail_waiting(outcome)
 
     def _fail_waiting(self, outcome: TransientFailure) -> None:
-        while self._waiting:
-            self.conclude(self._waiting.popleft(), outcome)
+        for item in self._waiting.empty():
+            self.conclude(item, outcome)
 
     def _tick(self) -> None:
         """One timer for all connections: late by a quarter of the time-out at most."""
         for session in list(self._sessions):
-            session.check(self._config.timeout_s)
+            session.check(self._config.timeout_s, self._config.patience_s)
         for session in [session for session in self._idle if session.waited_s > self._config.idle_s]:
             self._idle.remove(session)
             session.leave()
