@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import re
 
-from phonenumbers import NumberParseException, ValidationResult, is_possible_number_with_reason, parse
+from phonenumbers import (
+    SUPPORTED_REGIONS,
+    NumberParseException,
+    ValidationResult,
+    is_possible_number_with_reason,
+    parse,
+    region_code_for_country_code,
+    region_code_for_number,
+)
 
 # What people put between digits: blanks of every kind, brackets, dots, dashes, slashes.
 _BETWEEN = re.compile(r"[\s()./\u2010-\u2015-]+")
@@ -36,3 +44,16 @@ def check_number(number: str) -> None:
         raise ValueError("is not a telephone number: no country has this code") from None
     if reason != ValidationResult.IS_POSSIBLE:
         raise ValueError(f"is not a telephone number: it {_WRONG_LENGTH.get(reason, 'can not be dialled')}")
+
+
+def country_of(number: str) -> str:
+    """The country of a number in E.164, by its ISO 3166 code; empty where it is of none, like +800.
+
+    Where several countries share a code and the number is in use in none of them, it is the code's main one.
+    """
+    try:
+        parsed = parse(number)
+    except NumberParseException:
+        return ""
+    found = region_code_for_number(parsed) or region_code_for_country_code(parsed.country_code or 0)
+    return found if found in SUPPORTED_REGIONS else ""

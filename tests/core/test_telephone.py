@@ -5,7 +5,7 @@ from __future__ import annotations
 import phonenumbers
 import pytest
 
-from clarion_core.telephone import check_number, plain_number
+from clarion_core.telephone import check_number, country_of, plain_number
 
 
 @pytest.mark.parametrize("region", sorted(phonenumbers.SUPPORTED_REGIONS))
@@ -41,3 +41,22 @@ def test_what_can_t_be_a_number_is_refused_without_repeating_it(number: str, say
 def test_what_people_put_between_digits_is_left_out_and_nothing_else_is() -> None:
     assert plain_number(" +49\u00a0(151) 123\u201145/67.8 ") == "+4915112345678"
     assert plain_number("+49 151 call me") == "+49151callme"
+
+
+@pytest.mark.parametrize(
+    ("number", "country"),
+    [
+        ("+4915112345678", "DE"),
+        ("+12025550123", "US"),
+        ("+14165550123", "CA"),
+        ("+447700900123", "GB"),  # in use nowhere, and its code is also that of Jersey
+        ("+77012345678", "KZ"),
+        ("+79123456789", "RU"),
+        ("+80012345678", ""),
+        ("+999123", ""),
+        ("", ""),
+        ("Clarion", ""),
+    ],
+)
+def test_a_number_has_a_country(number: str, country: str) -> None:
+    assert country_of(number) == country

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Sequence
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
@@ -54,4 +54,13 @@ class Channel(Protocol[MessageT_contra]):
 
     async def close(self) -> None:
         """Let go of kept connections; nothing is being sent when it is called."""
+        ...
+
+
+@runtime_checkable
+class Listens(Protocol):
+    """A channel whose connections also bring something, and so are kept whether or not anything is sent."""
+
+    async def listen(self) -> None:
+        """Connect now, and again whenever the connection is lost, until the channel is closed. Returns at once."""
         ...

@@ -10,6 +10,7 @@ from clarion_core.configuration.channels import ChannelPart
 from clarion_core.configuration.part import Secret
 from clarion_core.domain.medium import Medium
 from clarion_workers.channels import Channel
+from clarion_workers.channels.sms.inbound import Hears
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +21,10 @@ class Opening:
     message_id_domain: str
     channel: ChannelPart | None = None
     """What is told of the channel that the provider is of."""
+    provider: str = ""
+    """The provider's name in it."""
+    hears: Hears | None = None
+    """Who takes in what its connections bring."""
 
     def secret(self, secret: Secret | None) -> str:
         """What a reference refers to; nothing for none. `KeyError` or `OSError` where it is gone meanwhile."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 from typing import Protocol
 
 import msgspec
+
+from clarion_core.domain.feedback import Fact
+from clarion_core.domain.medium import Channel
 
 
 class Fate(Enum):
@@ -56,4 +60,20 @@ class Ears(Protocol):
 
     async def on_inbound(self, inbound: Inbound) -> None:
         """Take in what somebody wrote."""
+        ...
+
+
+class Hears(Protocol):
+    """Where facts go, and the wish to be left alone. Whatever it raises, nothing is lost if it is told again."""
+
+    async def hear_sent_as(self, provider: str, provider_id: str, fact: Fact) -> object:
+        """Take in a fact of what a provider has under this id."""
+        ...
+
+    async def stop(self, workspaces: Sequence[str], channel: Channel, address: str, *, source: str) -> None:
+        """Somebody wants no more from these workspaces on this channel."""
+        ...
+
+    async def start(self, workspaces: Sequence[str], channel: Channel, address: str) -> None:
+        """Somebody wants messages again: what stop did is undone."""
         ...

@@ -14,10 +14,12 @@ from clarion_core.domain.delivery import Reason
 from clarion_core.domain.error_class import RETRYABLE
 from clarion_core.domain.medium import Medium
 from clarion_core.domain.outcome import Outcome, PermanentFailure, Sent, TransientFailure
+from clarion_workers.channels import Channel
 from clarion_workers.channels.answers import refused, said
 from clarion_workers.channels.http import Answer, HttpChannel, Request
 from clarion_workers.channels.kind import Opening, ProviderKind, Supports
 from clarion_workers.channels.sms.message import SmsMessage
+from clarion_workers.channels.sms.senders import from_senders
 
 VALIDITY_MAX_S = 36_000
 """The longest that Twilio keeps a message for a network that does not take it, and what it does by itself."""
@@ -75,9 +77,9 @@ class TwilioChannel(HttpChannel[SmsMessage]):
         return PermanentFailure(reason=reason, detail=detail, unsubscribed=code == OPTED_OUT)
 
 
-def _open(part: TwilioPart, opening: Opening) -> TwilioChannel:
+def _open(part: TwilioPart, opening: Opening) -> Channel[SmsMessage]:
     tls = ssl.create_default_context(cafile=part.ca_file) if part.ca_file else None
-    return TwilioChannel(part, opening.secret(part.secret), tls)
+    return from_senders(TwilioChannel(part, opening.secret(part.secret), tls), opening)
 
 
 TWILIO = ProviderKind(

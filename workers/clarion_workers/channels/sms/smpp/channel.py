@@ -33,7 +33,7 @@ class SmppChannel:
     """
 
     def __init__(self, config: SmppConfig, ears: Ears | None = None) -> None:
-        self._config, self._ears = config, ears
+        self._config, self.ears = config, ears
         self._log = logs.get(__name__)
         self._waiting: deque[Job] = deque()
         self._sessions = Sessions(config, self)
@@ -48,7 +48,8 @@ class SmppChannel:
         if self._closed:
             closed = TransientFailure(reason=Reason.PROVIDER_UNREACHABLE, detail="the channel is closed")
             return [closed] * len(messages)
-        call = Call(messages, asyncio.get_running_loop().create_future())
+        done = asyncio.get_running_loop().create_future()
+        call = Call(messages, done, receipts=self._config.receipts)
         self._waiting.extend(call.jobs)
         self._sessions.staff()
         try:
@@ -81,7 +82,7 @@ class SmppChannel:
     @property
     def listens(self) -> bool:
         """Whether somebody wants what comes in."""
-        return self._ears is not None
+        return self.ears is not None
 
     def take(self) -> Part | None:
         """The next segment to submit; messages that can't be submitted are concluded."""
@@ -131,13 +132,13 @@ class SmppChannel:
 
     async def delivered(self, delivery: Deliver) -> int:
         """Take in a receipt or somebody's message; the status to answer with."""
-        if self._ears is None:
+        if self.ears is None:
             return REFUSED
         try:
             if not delivery.is_receipt:
-                await self._ears.on_inbound(inbound_of(delivery, self._config.default_alphabet))
+                await self.ears.on_inbound(inbound_of(delivery, self._config.default_alphabet))
             elif receipt := receipt_of(delivery):
-                await self._ears.on_receipt(receipt)
+                await self.ears.on_receipt(receipt)
             else:
                 self._log.warning("receipt_unreadable")  # nor would it be the next time
         except Exception as error:  # whatever it is, the SMSC keeps it and comes again

@@ -21,12 +21,12 @@ _IDS_MAX = 128  # characters of ids that an outcome may have
 
 
 class Call:
-    """One call of `send`."""
+    """One call of `send`. `receipts`: they were asked for."""
 
-    def __init__(self, messages: Sequence[SmsMessage], done: asyncio.Future[None]) -> None:
+    def __init__(self, messages: Sequence[SmsMessage], done: asyncio.Future[None], *, receipts: bool) -> None:
         self.outcomes: list[Outcome | None] = [None] * len(messages)
         self.left = len(messages)
-        self.done = done
+        self.done, self.receipts = done, receipts
         self.jobs = [Job(self, index, message) for index, message in enumerate(messages)]
 
     def cut_off(self) -> list[Outcome | None]:
@@ -121,14 +121,14 @@ class Job:
         """With the ids that receipts will name, the last segment's first: it is the one that tells of all outcomes."""
         last = len(self.bodies) - 1
         if not last:
-            return Sent(detail=NAMES[OK], provider_id=self.ids[0])
+            return Sent(detail=NAMES[OK], provider_id=self.ids[0], receipts_by_id=self.call.receipts)
         listed = ""
         for number in (last, *range(last)):
             longer = f"{listed} {self.ids[number]}".strip()
             if len(longer) > _IDS_MAX:
                 break
             listed = longer
-        return Sent(detail=f"{NAMES[OK]}: {last + 1} segments", provider_id=listed)
+        return Sent(detail=f"{NAMES[OK]}: {last + 1} segments", provider_id=listed, receipts_by_id=self.call.receipts)
 
 
 class Part:

@@ -15,6 +15,10 @@ def ignore_unit(command: int, status: int, sequence: int, body: bytes) -> None:
     """The handler of units nobody waits for."""
 
 
+def ignore_read() -> None:
+    """The handler of a read nobody waits for."""
+
+
 def ignore_loss(detail: str) -> None:
     """The handler of a loss nobody waits for."""
 
@@ -22,11 +26,13 @@ def ignore_loss(detail: str) -> None:
 class Link(asyncio.Protocol):
     """Parts what arrives into units and calls `on_unit(command, status, sequence, body)` for each.
 
-    `on_lost(detail)` is called once, when nothing can come any more.
+    `on_read()` follows the units that arrived together, so that they can be answered in one write. `on_lost(detail)` is
+    called once, when nothing can come any more.
     """
 
     def __init__(self) -> None:
         self.on_unit: OnUnit = ignore_unit
+        self.on_read: Callable[[], None] = ignore_read
         self.on_lost: Callable[[str], None] = ignore_loss
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.over = False
@@ -73,6 +79,7 @@ class Link(asyncio.Protocol):
             self.on_unit(command, status, sequence, data[at + HEADER.size : at + size])
             at += size
         self._rest = data[at:]
+        self.on_read()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End (asyncio)."""

@@ -20,6 +20,7 @@ _FATES = {
     "REJECTD": Fate.REJECTED,
 }
 _FIELD = re.compile(r"\b(id|stat|err): ?([^\s:]+)(?!\S*:)", re.IGNORECASE)
+_SHORT_MAX = 8
 _ASCII, _ISO_8859_5, _ISO_8859_8 = 1, 6, 7
 _CHARSETS = {
     _ASCII: "ascii",
@@ -69,8 +70,10 @@ def _network_error(octets: bytes) -> str:
 
 
 def _shown(address: Address) -> str:
-    plus = "+" if address.ton == Ton.INTERNATIONAL and not address.digits.startswith("+") else ""
-    return plus + address.digits
+    """With a plus, where it is said or seen to be in E.164: it is no short code, and not of one country."""
+    digits = address.digits.removeprefix("+")
+    seen = address.ton == Ton.UNKNOWN and digits.isdecimal() and len(digits) > _SHORT_MAX and digits[0] != "0"
+    return f"+{digits}" if address.ton == Ton.INTERNATIONAL or seen else address.digits
 
 
 def _text(octets: bytes, coding: int, default_alphabet: DefaultAlphabet) -> str:

@@ -77,7 +77,7 @@ class Session:
         self._unbind: int | None = None  # of the SMSC's unbind, to be answered
         self._taking_in = set[asyncio.Task[None]]()
         self.used = False
-        link.on_unit, link.on_lost = self._on_unit, self._on_lost
+        link.on_unit, link.on_read, link.on_lost = self._on_unit, self.work, self._on_lost
 
     def begin(self) -> None:
         """Look at what came together with the answer to the bind, and get to work."""
@@ -189,8 +189,6 @@ class Session:
             self.link.abort("the SMSC says that the session is not bound")
         elif self._unbind is not None and not self._outstanding:
             self._dismiss()
-        else:
-            self.work()
 
     def _on_nack(self, sequence: int, status: int) -> None:
         if sequence in self._outstanding:
