@@ -76,8 +76,8 @@ class SmppChannel:
 
     @property
     def backlog(self) -> int:
-        """Messages that wait to be submitted."""
-        return len(self._waiting)
+        """Messages that wait to be submitted; none while nothing goes out: more sessions would not help."""
+        return 0 if self._paused else len(self._waiting)
 
     @property
     def listens(self) -> bool:
