@@ -23,6 +23,7 @@ from benchmarks import (
     machine,
     overload,
     profiling,
+    push,
     throttle,
     weigh,
 )
@@ -39,6 +40,7 @@ PARTS: Mapping[str, Callable[[Plan], Awaitable[list[Row]]]] = {
     "accept": accept.measure,
     "ceiling": ceiling.measure,
     "deliver": deliver.measure,
+    "push": push.measure,
     "peers": side_by_side.measure,
     "failover": failover.measure,
     "idle": idle.measure,

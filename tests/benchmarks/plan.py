@@ -34,6 +34,8 @@ class Plan:
     cost_backlog: int = 200_000
     cost_few: int = 2_000
     outages: int = 5  # of a provider, each longer than the one before
+    push: int = 10_000  # notifications a round
+    push_rounds: int = 5
     kept: int = 20_000  # deliveries whose records are weighed
     signed: int = 1_500  # messages a round
 
@@ -64,6 +66,8 @@ class Plan:
             cost_backlog=20_000,
             cost_few=1_000,
             outages=1,
+            push=2_000,
+            push_rounds=2,
             kept=2_000,
             signed=150,
         )

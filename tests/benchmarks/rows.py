@@ -54,6 +54,8 @@ BARS: Mapping[str, Bar] = {
     "deliver_vs_obvious": Bar("ratio", True, 30),
     "deliver_vs_celery": Bar("ratio", True, 10),
     "deliver_vs_bullmq": Bar("ratio", True, 4),
+    "push_fcm": Bar("ratio", True, 0.5),
+    "push_apns": Bar("ratio", True, 0.5),
     "rss_drift_mib": Bar("value", False, 10),
     "idle_p50_ms": Bar("value", False, 10),
     "idle_p99_ms": Bar("value", False, 40),

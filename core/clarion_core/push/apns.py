@@ -18,10 +18,12 @@ def aps(notification: Notification, *, alert: bool = True) -> dict[str, Any]:
     if notification.silent:
         return {"content-available": 1}
     return given(
-        alert=given(title=notification.title, body=notification.body) if alert else {},
-        badge=notification.badge,
-        sound=notification.sound,
-        thread_id=notification.thread_id,
-        category=notification.category,
-        mutable_content=1 if notification.image else None,  # the app's extension fetches the picture
+        {
+            "alert": given({"title": notification.title, "body": notification.body}) if alert else None,
+            "badge": notification.badge,
+            "sound": notification.sound,
+            "thread-id": notification.thread_id,
+            "category": notification.category,
+            "mutable-content": 1 if notification.image else None,  # the app's extension fetches the picture
+        }
     )

@@ -19,16 +19,19 @@ TTL_MAX_S = 2_419_200
 
 def message(notification: Notification, *, token: str = "", lifetime_s: int | None = None) -> dict[str, Any]:
     """The `message` of a request: for this token, and worth delivering for so many seconds."""
-    payload = given(
-        notification={}
-        if notification.silent
-        else given(title=notification.title, body=notification.body, image=notification.image),
-        data={**notification.data, OURS: msgspec.json.encode(ours(notification)).decode()},
-        android=_android(notification, lifetime_s),
-        apns=_apns(notification),
-        webpush=_webpush(notification, lifetime_s),
-    )
-    return merged(payload, notification.overrides) | {"token": token}
+    built: dict[str, Any] = {
+        "data": {**notification.data, OURS: msgspec.json.encode(ours(notification)).decode()},
+        "android": _android(notification, lifetime_s),
+        "apns": _apns(notification),
+        "webpush": _webpush(notification, lifetime_s),
+    }
+    if not notification.silent:
+        shown = {"title": notification.title, "body": notification.body, "image": notification.image}
+        built["notification"] = given(shown)
+    if notification.overrides:
+        built = merged(built, notification.overrides)
+    built["token"] = token
+    return built
 
 
 def size(message: Mapping[str, Any]) -> int:
@@ -40,37 +43,32 @@ def size(message: Mapping[str, Any]) -> int:
 
 
 def _android(notification: Notification, lifetime_s: int | None) -> dict[str, Any]:
-    shown = {} if notification.silent else _shown_by_android(notification)
     options = {
         "priority": notification.priority.upper(),
         "collapse_key": notification.collapse_id,
         "ttl": "" if lifetime_s is None else f"{min(lifetime_s, TTL_MAX_S)}s",
-        "notification": shown,
     }
-    return {name: value for name, value in options.items() if value}
-
-
-def _shown_by_android(notification: Notification) -> dict[str, Any]:
-    options = {
+    if notification.silent:
+        return given(options)
+    shown = {
         "tag": replaces(notification),
         "channel_id": notification.channel_id,
         "click_action": notification.category,
         "sound": notification.sound,
         "notification_count": notification.badge,
     }
-    return {name: value for name, value in options.items() if value not in ("", None)}
+    return given({**options, "notification": given(shown)})
 
 
 def _apns(notification: Notification) -> dict[str, Any]:
     # FCM makes the alert itself, of what is for all.
-    return {
-        "headers": given(
-            apns_push_type="background" if notification.silent else "alert",
-            apns_priority="10" if notification.priority == "high" and not notification.silent else "5",
-            apns_collapse_id="" if notification.silent else replaces(notification),
-        ),
-        "payload": {"aps": aps(notification, alert=False)},
+    urgent = notification.priority == "high" and not notification.silent
+    headers = {
+        "apns-push-type": "background" if notification.silent else "alert",
+        "apns-priority": "10" if urgent else "5",
+        "apns-collapse-id": "" if notification.silent else replaces(notification),
     }
+    return {"headers": given(headers), "payload": {"aps": aps(notification, alert=False)}}
 
 
 def _webpush(notification: Notification, lifetime_s: int | None) -> dict[str, Any]:
@@ -82,7 +80,7 @@ def _webpush(notification: Notification, lifetime_s: int | None) -> dict[str, An
     actions = [{"action": button.id, "title": button.title} for button in notification.buttons]
     part: dict[str, Any] = {
         "headers": headers,
-        "notification": given(tag=replaces(notification), actions=actions),
+        "notification": given({"tag": replaces(notification), "actions": actions}),
     }
     if notification.link.startswith("https://"):  # FCM refuses any other
         part["fcm_options"] = {"link": notification.link}

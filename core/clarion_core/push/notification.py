@@ -112,9 +112,9 @@ class Notification(Protocol):
         ...
 
 
-def given(**fields: Any) -> dict[str, Any]:
-    """Those of the fields that say something: no empty text, list or mapping, no None. `a_b` is called `a-b`."""
-    return {name.replace("_", "-"): value for name, value in fields.items() if value not in (None, "", (), [], {})}
+def given(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the fields that say something: no empty text, list or mapping, no None; but numbers, 0 too."""
+    return {name: value for name, value in fields.items() if value or value == 0}
 
 
 def replaces(notification: Notification) -> str:
@@ -124,13 +124,15 @@ def replaces(notification: Notification) -> str:
 
 def ours(notification: Notification) -> dict[str, Any]:
     """What stands under `OURS`: `delivery`, `link`, `image`, `thread` and `buttons`, as far as they are given."""
-    buttons = [given(id=button.id, title=button.title, link=button.link) for button in notification.buttons]
+    buttons = [given({"id": button.id, "title": button.title, "link": button.link}) for button in notification.buttons]
     return given(
-        delivery=notification.delivery_id,
-        link=notification.link,
-        image=notification.image,
-        thread=notification.thread_id,
-        buttons=buttons,
+        {
+            "delivery": notification.delivery_id,
+            "link": notification.link,
+            "image": notification.image,
+            "thread": notification.thread_id,
+            "buttons": buttons,
+        }
     )
 
 

@@ -23,17 +23,19 @@ def payload(notification: Notification) -> dict[str, Any]:
 
 def _shown(notification: Notification, data: dict[str, Any]) -> dict[str, Any]:
     actions = [
-        given(action=button.id, title=button.title, navigate=button.link or notification.link)
+        given({"action": button.id, "title": button.title, "navigate": button.link or notification.link})
         for button in notification.buttons
     ]
     shown = given(
-        title=notification.title,
-        body=notification.body,
-        navigate=notification.link,
-        image=notification.image,
-        tag=replaces(notification),
-        actions=actions,
-        data=data,
+        {
+            "title": notification.title,
+            "body": notification.body,
+            "navigate": notification.link,
+            "image": notification.image,
+            "tag": replaces(notification),
+            "actions": actions,
+            "data": data,
+        }
     )
     built: dict[str, Any] = {"notification": shown}
     if notification.link and notification.title:  # browsers ask for both

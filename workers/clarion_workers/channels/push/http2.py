@@ -11,8 +11,6 @@ import math
 from collections.abc import Callable, Sequence
 from typing import cast
 
-from h2.config import H2Configuration
-from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.events import (
     DataReceived,
@@ -25,11 +23,11 @@ from h2.events import (
     WindowUpdated,
 )
 from h2.exceptions import H2Error
-from h2.settings import SettingCodes, Settings
 from hpack import HeaderTuple
 
 from clarion_workers.channels.http import ANSWER_MAX, Answer
 from clarion_workers.channels.push.goaway import GoAway, split
+from clarion_workers.channels.push.h2_client import Client
 from clarion_workers.channels.push.stream_body import StreamBody
 
 Headers = Sequence[tuple[str, str] | HeaderTuple]
@@ -60,9 +58,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, changed: Callable[[], None]) -> None:
         self._changed = changed
         self._loop = asyncio.get_running_loop()
-        self._h2 = H2Connection(
-            config=H2Configuration(validate_outbound_headers=False, normalize_outbound_headers=False)
-        )
+        self._h2 = Client()
         self._streams: dict[int, _Stream] = {}
         self._waiting: dict[int, _Stream] = {}  # those with something to write, oldest first
         self._buffer = b""
@@ -131,7 +127,6 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Say hello (asyncio)."""
         self._transport = cast("asyncio.Transport", transport)
-        self._h2.local_settings = Settings(client=True, initial_values={SettingCodes.ENABLE_PUSH: 0})
         self._h2.initiate_connection()
         self._flush()
 
