@@ -1,11 +1,10 @@
-"""E-mail addresses and addresses of endpoints: whether something is one, and the form in which Clarion uses it."""
+"""E-mail addresses: whether something is one, and the form in which Clarion uses it."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 from functools import cache
-from urllib.parse import urlsplit
 
 import email_validator
 
@@ -15,12 +14,6 @@ _WORD = r"[a-z0-9_+]+(?:-[a-z0-9_+]+)*"
 _LABEL = r"(?=[^.]{1,63}(?:\.|\Z))[a-z0-9]+(?:-[a-z0-9]+)*"
 _PLAIN = re.compile(rf"(?=.{{6,254}}\Z){_WORD}(?:\.{_WORD})*@(?:{_LABEL}\.)+(?=.{{2,63}}\Z)[a-z]+\Z")
 _MAILBOX = re.compile(r'\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<bare>[^"<>@,;:\\()\[\]]*))\s*<(?P<address>[^<>]*)>\s*')
-MAX_URL = 2_048
-"""Characters of an endpoint's address."""
-
-_HOST_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
-_HOST = re.compile(rf"(?=.{{1,253}}\Z){_HOST_LABEL}(?:\.{_HOST_LABEL})*\.?|\[[0-9a-f:.]+\]", re.IGNORECASE)
-_NOT_IN_URLS = re.compile(r"[^!-~]|[\\^`{|}<>\"]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -68,30 +61,6 @@ def parse_mailbox(text: str) -> Mailbox:
     quoted = match["quoted"]
     name = match["bare"] if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
     return Mailbox(name.strip(), check_email(match["address"].strip()))
-
-
-def check_https_url(url: str) -> None:
-    """`ValueError` says why this is no https address that could be called; it repeats nothing of it.
-
-    RFC 3986 with RFC 9110 §4.2.2: a host, no user or password, ASCII. Where it leads is the sender's to judge.
-    """
-    if len(url) > MAX_URL:
-        raise ValueError(f"is longer than {MAX_URL:,} characters")
-    if _NOT_IN_URLS.search(url):
-        raise ValueError("is not an https address: write what is not ASCII as %-escapes, and host names in Punycode")
-    try:
-        parts = urlsplit(url)
-        host, _port = parts.hostname or "", parts.port
-    except ValueError:
-        raise ValueError("is not an https address: its host or port can't be read") from None
-    if parts.scheme != "https" or not host:
-        raise ValueError("is not an https address: write it like https://api.example.com/hooks/7")
-    if "@" in parts.netloc:
-        raise ValueError("can't hold a user or password")
-    if parts.fragment:
-        raise ValueError("can't hold a fragment: nothing after # is sent")
-    if not _HOST.fullmatch(f"[{host}]" if ":" in host else host):
-        raise ValueError("is not an https address: its host is malformed")
 
 
 @cache

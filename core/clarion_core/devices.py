@@ -9,9 +9,9 @@ from collections.abc import Mapping
 
 import msgspec
 
-from clarion_core.addresses import check_https_url
 from clarion_core.domain.medium import Medium
 from clarion_core.domain.recipient import Device
+from clarion_core.urls import read_https
 
 MAX_TOKEN = 4_096
 """Characters of a token."""
@@ -51,7 +51,7 @@ def _check_subscription(token: str) -> None:
     except (msgspec.DecodeError, msgspec.ValidationError):
         raise ValueError(f"is not {_SUBSCRIPTION}") from None
     try:
-        check_https_url(subscription.endpoint)
+        read_https(subscription.endpoint)
     except ValueError as error:
         raise ValueError(f"is not {_SUBSCRIPTION}: its endpoint {error}") from None
     for name, octets in _KEYS.items():

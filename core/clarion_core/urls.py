@@ -88,6 +88,14 @@ def read_url(text: str) -> Url:
     )
 
 
+def read_https(text: str) -> Url:
+    """As `read_url`, of an https address alone."""
+    url = read_url(text)
+    if url.scheme != "https":
+        raise ValueError("does not begin with https://")
+    return url
+
+
 def _authority(authority: str) -> tuple[str, int]:
     """Host and port, 0 for none."""
     if "@" in authority:

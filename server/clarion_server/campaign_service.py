@@ -10,8 +10,10 @@ import grpc
 from clarion.v1 import campaign_service_pb2 as pb
 from clarion.v1 import campaign_service_pb2_grpc
 from clarion_core.domain.campaign import Action
+from clarion_core.domain.medium import Channel
 from clarion_server.campaigning import Campaigns, Guard
 from clarion_server.convert_campaign import changed, from_campaign, mask_of, to_definition
+from clarion_server.convert_preview import from_preview
 from clarion_server.convert_trigger import to_recipient
 from clarion_server.edge import workspace
 from clarion_server.names import campaign_id
@@ -102,17 +104,13 @@ class CampaignService(campaign_service_pb2_grpc.CampaignServiceServicer):
         """Render for one recipient."""
         recipient = to_recipient(request.recipient)
         campaign, rendered = await self._campaigns.preview(
-            workspace(), campaign_id(request.name), recipient, from_struct(request.context)
+            workspace(),
+            campaign_id(request.name),
+            recipient,
+            from_struct(request.context),
+            Channel(request.channel) if request.channel else None,
         )
-        assert campaign.definition.email is not None
-        email = pb.EmailMessage(
-            to=recipient.addresses["email"],
-            subject=rendered.subject,
-            html=rendered.html.decode(),
-            text=rendered.text.decode(),
-            **{"from": campaign.definition.email.sender},
-        )
-        return pb.PreviewCampaignResponse(email=email, revision=campaign.revision)
+        return from_preview(campaign, recipient, rendered)
 
     async def _act(self, request: _Acts, action: Action) -> dict[str, Any]:
         guard = Guard(etag=request.etag, request_id=request.request_id)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from clarion_core.content.renderer import Renderer
-from clarion_core.content.types import RenderedEmail, RenderFailure, Revision, packed_request
+from clarion_core.content.types import RenderedTexts, RenderFailure, Revision, packed_request
 from clarion_core.domain.campaign import (
     DELETABLE,
     MIN_RETRY_AGE_S,
@@ -35,11 +35,12 @@ from clarion_core.domain.errors import (
     TemplateInvalid,
 )
 from clarion_core.domain.feedback import FeedbackCounts
+from clarion_core.domain.medium import Channel
 from clarion_core.domain.recipient import Recipient
 from clarion_core.domain.trigger import Counts
 from clarion_core.store.campaigns import CampaignStore, RequestKey, Slot
 from clarion_core.store.records import decode_campaign, fingerprint
-from clarion_server.recipients import recipient_problems
+from clarion_server.recipients import is_reached, recipient_problems, unreached
 
 TRIES = 5
 
@@ -169,9 +170,17 @@ class Campaigns:
         return await self._once(workspace, name, guard, request, delete, lambda _: True)
 
     async def preview(
-        self, workspace: str, campaign_id: str, recipient: Recipient, shared: dict[str, object]
-    ) -> tuple[Campaign, RenderedEmail]:
-        """Render the campaign for one recipient; what does not fit is refused as a trigger would refuse it."""
+        self,
+        workspace: str,
+        campaign_id: str,
+        recipient: Recipient,
+        shared: dict[str, object],
+        channel: Channel | None = None,
+    ) -> tuple[Campaign, dict[Channel, RenderedTexts]]:
+        """Render the campaign for one recipient: what it would get on each channel, or on this one alone.
+
+        What does not fit is refused as a trigger would refuse it.
+        """
         campaign = _found(await self._store.read(workspace, campaign_id), campaign_id)
         schema = ContextSchema(campaign.definition.context)
         if wrong := schema.problems(shared, "context"):
@@ -183,10 +192,19 @@ class Campaigns:
             campaign_id=campaign.id,
             definition=campaign.definition,
         )
-        [rendered] = await self._renderer.render(revision, [packed_request(recipient, shared)])
-        if isinstance(rendered, RenderFailure):
-            raise TemplateInvalid.of([FieldProblem(path="campaign.contents[0].email", description=rendered.detail)])
-        return campaign, rendered
+        request = [packed_request(recipient, shared)]
+        found, problems = {}, []
+        for each in _previewed(campaign.definition, recipient, channel):
+            [rendered] = await self._renderer.render(revision, each, request)
+            if isinstance(rendered, RenderFailure):
+                index = list(campaign.definition.contents).index(each)
+                path = f"campaign.contents[{index}].{each.value}"
+                problems.append(FieldProblem(path=path, description=rendered.detail))
+            else:
+                found[each] = rendered
+        if problems:
+            raise TemplateInvalid.of(problems)
+        return campaign, found
 
     async def _check(self, definition: Definition, path: str) -> None:
         """Raise what is wrong with a definition: its declarations first, then its templates with line and column."""
@@ -202,7 +220,7 @@ class Campaigns:
             problems.append(FieldProblem(path=f"{path}.throttle.rate_per_s", description=description))
         if problems:
             raise InvalidRequest.of(problems)
-        found = await self._renderer.check(definition, f"{path}.contents[0]")
+        found = await self._renderer.check(definition, f"{path}.contents")
         if found:
             first = found[0]
             raise TemplateInvalid.of(
@@ -267,6 +285,19 @@ class Campaigns:
             if (answer := await earlier()) is not None:
                 return replay(answer)
             raise
+
+
+def _previewed(definition: Definition, recipient: Recipient, channel: Channel | None) -> list[Channel]:
+    """The channels to show: those that reach the recipient, or the one that was asked for."""
+    if channel is None:
+        return [each for each in definition.contents if is_reached(definition, each, recipient)]
+    if channel not in definition.contents:
+        said = ", ".join(definition.contents)
+        description = f"the campaign says nothing there; it has content for {said}"
+        raise InvalidRequest.of([FieldProblem(path="channel", description=description)])
+    if not is_reached(definition, channel, recipient):
+        raise RecipientsRefused.of([unreached([channel], "recipient")])
+    return [channel]
 
 
 def _replayed(answer: bytes) -> tuple[Campaign, bool]:

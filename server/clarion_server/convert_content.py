@@ -56,7 +56,7 @@ def from_content(content: Content) -> Proto:
             sms = campaign_pb2.SmsContent(sender=content.sender, text=content.text, transliterate=content.transliterate)
             proto = Proto(sms=sms)
         case PushContent():
-            proto = Proto(push=_from_push(content))
+            proto = Proto(push=from_push(content))
         case WebhookContent():
             proto = Proto(webhook=campaign_pb2.WebhookContent(url=content.url, body=to_value(content.body)))
     proto.channel_configuration = content.configuration
@@ -110,7 +110,8 @@ def _to_push(content: Proto) -> PushContent:
     )
 
 
-def _from_push(push: PushContent) -> campaign_pb2.PushContent:
+def from_push(push: PushContent) -> campaign_pb2.PushContent:
+    """A notification as the contract shows it."""
     overrides = {platform.value: to_struct(values) for platform, values in push.overrides.items()}
     return campaign_pb2.PushContent(
         title=push.title,

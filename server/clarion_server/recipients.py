@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from clarion_core.addresses import check_email, check_https_url
+from clarion_core.addresses import check_email
 from clarion_core.devices import check_device
 from clarion_core.domain.campaign import Campaign, Definition
 from clarion_core.domain.context import ContextSchema
@@ -12,17 +12,21 @@ from clarion_core.domain.errors import FieldProblem
 from clarion_core.domain.medium import Channel
 from clarion_core.domain.recipient import Device, Recipient
 from clarion_core.telephone import check_number
+from clarion_core.urls import read_url
 
 _CHECKS: Mapping[Channel, Callable[[str], object]] = {
     Channel.EMAIL: check_email,
     Channel.SMS: check_number,
-    Channel.WEBHOOK: check_https_url,
+    Channel.WEBHOOK: read_url,
 }
 _NEEDED = {
     Channel.EMAIL: ("addresses.email", "is required: the campaign sends an e-mail"),
     Channel.SMS: ("addresses.sms", "is required: the campaign sends a text message; give a number like +4915112345678"),
     Channel.PUSH: ("devices", "is required: the campaign sends a notification; give a device at least"),
-    Channel.WEBHOOK: ("addresses.webhook", "is required: the campaign calls an endpoint; give its https address"),
+    Channel.WEBHOOK: (
+        "addresses.webhook",
+        "is required: the campaign calls an endpoint; give its address, like https://api.example.com/hooks",
+    ),
 }
 
 

@@ -13,8 +13,9 @@ from typing import Any
 import uvloop
 
 from benchmarks import orders
-from clarion_core.content.compiled import CompiledEmail
-from clarion_core.content.types import Plain, RenderedEmail, RenderRequest
+from clarion_core.content.compiled import CompiledContent
+from clarion_core.content.types import HTML, SUBJECT, TEXT, Plain, RenderedTexts, RenderRequest
+from clarion_core.domain.medium import Channel
 from clarion_core.domain.outcome import Sent
 from clarion_core.settings import WorkerSettings
 from clarion_workers.channels.email import EmailChannel, EmailMessage, from_settings
@@ -29,7 +30,7 @@ class Writer:
 
     def __init__(self) -> None:
         self._revision = revision()
-        self._email = CompiledEmail(self._revision)
+        self._email = CompiledContent(self._revision, Channel.EMAIL)
 
     def write(self, numbered: Sequence[tuple[int, dict[str, Any]]]) -> list[EmailMessage]:
         """The messages of these orders."""
@@ -39,14 +40,14 @@ class Writer:
         return [
             self._message(f"bare-{number}", request, result, now_s)
             for (number, _), request, result in zip(numbered, requests, rendered, strict=True)
-            if isinstance(result, RenderedEmail)
+            if isinstance(result, RenderedTexts)
         ]
 
     def _request(self, addresses: dict[str, str], **rest: Any) -> RenderRequest[Plain]:
         return RenderRequest(email=addresses["email"], shared={}, **rest)
 
     def _message(
-        self, delivery_id: str, request: RenderRequest[Plain], result: RenderedEmail, now_s: float
+        self, delivery_id: str, request: RenderRequest[Plain], result: RenderedTexts, now_s: float
     ) -> EmailMessage:
         email = self._revision.definition.email
         assert email
@@ -55,9 +56,9 @@ class Writer:
             sender=email.sender,
             reply_to=email.reply_to,
             to_address=request.email,
-            subject=result.subject,
-            html=result.html,
-            text=result.text,
+            subject=result.get(SUBJECT),
+            html=result.texts[HTML],
+            text=result.texts[TEXT],
             date_s=now_s,
         )
 

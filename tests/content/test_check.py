@@ -15,7 +15,7 @@ PLACE = "campaign.contents[0]"
 
 
 def problems(*, context: tuple[str, ...] = ("order_id", "items"), **email: Any) -> list[TemplateProblem]:
-    return check(definition(context=context, **email), PLACE)
+    return check(definition(context=context, **email), "campaign.contents")
 
 
 def in_html(html: str) -> list[tuple[int, int, str]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from clarion_core.addresses import check_email
 from clarion_core.content.environment import compile_template
-from clarion_core.content.types import RenderedEmail
+from clarion_core.content.types import HTML, SUBJECT, TEXT, RenderedTexts
 from clarion_core.domain.context import ContextSchema, declaration_problems
 from support.example_orders import EXAMPLES, definition, make_orders, orders, request_of, revision, valid_orders
 from support.templates import check, render
@@ -101,9 +101,9 @@ def test_every_valid_order_becomes_a_complete_mail_in_both_parts() -> None:
     lines = valid_orders()
     for order, mail in zip(lines, render(revision(), [request_of(line) for line in lines]), strict=True):
         context = order["context"]
-        assert isinstance(mail, RenderedEmail), mail
-        assert context["order_id"] in mail.subject
-        html, text = mail.html.decode(), mail.text.decode()
+        assert isinstance(mail, RenderedTexts), mail
+        assert context["order_id"] in mail.get(SUBJECT)
+        html, text = mail.get(HTML), mail.get(TEXT)
         for told in (context["order_id"], context["order_url"], context["payment"], *context["ship_to"]["lines"]):
             assert told in html
             assert told in text
@@ -114,9 +114,9 @@ def test_every_valid_order_becomes_a_complete_mail_in_both_parts() -> None:
 def test_what_a_customer_writes_stays_text_in_html() -> None:
     notes = [line for line in valid_orders() if "<b>" in line["context"].get("note", "")]
     (mail, *_) = render(revision(), [request_of(line) for line in notes])
-    assert isinstance(mail, RenderedEmail)
-    assert "&lt;b&gt;at no. 12&lt;/b&gt; &amp; ring twice." in mail.html.decode()
-    assert "<b>at no. 12</b> & ring twice." in mail.text.decode()
+    assert isinstance(mail, RenderedTexts)
+    assert "&lt;b&gt;at no. 12&lt;/b&gt; &amp; ring twice." in mail.get(HTML)
+    assert "<b>at no. 12</b> & ring twice." in mail.get(TEXT)
 
 
 def test_the_mails_are_what_plain_jinja_makes_of_them() -> None:
@@ -129,5 +129,5 @@ def test_the_mails_are_what_plain_jinja_makes_of_them() -> None:
         recipient = {"user_id": request.user_id, "locale": request.locale}
         variables = {**schema.base(request.shared), "recipient": recipient, "profile": request.profile}
         (mail,) = render(revision(), [request])
-        assert isinstance(mail, RenderedEmail)
-        assert (mail.html.decode(), mail.text.decode()) == (html.render(variables), text.render(variables))
+        assert isinstance(mail, RenderedTexts)
+        assert (mail.get(HTML), mail.get(TEXT)) == (html.render(variables), text.render(variables))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from clarion_core.content.filters import known_locale
 from clarion_core.content.numerals import currency_numerals, decimal_numerals
-from clarion_core.content.types import RenderedEmail, RenderFailure
+from clarion_core.content.types import TEXT, RenderedTexts, RenderFailure
 from support.templates import render, request, revision
 
 LOCALES = sorted(localedata.locale_identifiers())
@@ -22,8 +22,8 @@ CURRENCIES = ["EUR", "USD", "JPY", "KWD", "CHF", "INR", "XAU", "ZZZ"]
 def said(expression: str, locale: str, value: object = None) -> str:
     campaign = revision(context=("value",), text="{{ " + expression + " }}")
     (result,) = render(campaign, [request({"value": value}, locale=locale)])
-    assert isinstance(result, RenderedEmail), result
-    return result.text.decode()
+    assert isinstance(result, RenderedTexts), result
+    return result.get(TEXT)
 
 
 @pytest.mark.parametrize(

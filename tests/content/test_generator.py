@@ -13,7 +13,7 @@ from jinja2.compiler import CodeGenerator
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
-from clarion_core.content.compiled import _place
+from clarion_core.content.compiled import line_of
 from clarion_core.content.environment import TemplateEnvironment
 from clarion_core.content.generator import DirectGenerator
 from clarion_core.domain.context import ContextSchema
@@ -22,7 +22,7 @@ from support.example_orders import definition, request_of, valid_orders
 from .test_sandbox import ESCAPES
 
 NAMES = ("email.html", "email.text")
-RECIPIENT = {"user_id": "u-1", "locale": "de", "email": "ada@example.com"}
+RECIPIENT = {"user_id": "u-1", "locale": "de", "email": "ada@example.com", "phone": ""}
 
 
 class JinjasOwn(TemplateEnvironment):
@@ -53,7 +53,7 @@ def outcome(template: Template, values: dict[str, Any]) -> tuple[str, ...]:
     try:
         return ("".join(template.root_render_func(template.new_context(values, shared=True))),)
     except Exception as error:  # whatever it is, both must raise it
-        return type(error).__name__, str(error).partition(" at 0x")[0], _place(template, error)
+        return type(error).__name__, str(error).partition(" at 0x")[0], line_of(template, error)
 
 
 def check(source: str, values: dict[str, Any]) -> None:

@@ -15,13 +15,14 @@ import uvloop
 
 from clarion_core.content import process
 from clarion_core.content.renderer import Renderer
-from clarion_core.content.types import Rendered, RenderedEmail, RenderFailure
+from clarion_core.content.types import TEXT, Rendered, RenderedTexts, RenderFailure
 from clarion_core.content.wire import Limits
+from clarion_core.domain.medium import Channel
 from support import example_orders
 from support.hostile import HOSTILE
 from support.records import until
 from support.render_children import children_of, cpu_s, environment_of, files_of, runs
-from support.templates import check, definition, in_transit, render, request, revision
+from support.templates import check, definition, in_transit, mail, render, request, revision
 
 Make = Callable[..., Renderer]
 GUILTY = "{% if profile.guilty %}"
@@ -47,11 +48,11 @@ async def rendered(renderer: Renderer, text: str, count: int = 3, *guilty: int) 
     """What recipients become of whom some make the template do what it says under GUILTY."""
     requests = [request(user_id=f"u-{n}", profile={"guilty": n in guilty}) for n in range(count)]
     template = text + "ok {{ recipient.user_id }}"
-    return await renderer.render(revision(text, text=template), [in_transit(each) for each in requests])
+    return await renderer.render(revision(text, text=template), Channel.EMAIL, [in_transit(each) for each in requests])
 
 
 def ok(count: int) -> list[Rendered]:
-    return [RenderedEmail(subject="Hello", html=b"", text=b"ok u-%d" % n) for n in range(count)]
+    return [mail(text=f"ok u-{n}") for n in range(count)]
 
 
 def told(results: list[Rendered]) -> dict[int, str]:
@@ -73,7 +74,7 @@ async def test_a_hostile_template_fails_its_recipient_and_nobody_else(make: Make
 
 async def test_the_orders_become_what_they_become_in_this_process(make: Make) -> None:
     requests = [example_orders.request_of(order) for order in example_orders.valid_orders()]
-    mails = await make().render(example_orders.revision(), [in_transit(each) for each in requests])
+    mails = await make().render(example_orders.revision(), Channel.EMAIL, [in_transit(each) for each in requests])
     assert mails == render(example_orders.revision(), requests)
 
 
@@ -117,19 +118,21 @@ class TestReasons:
             (revision("b", email=False), "LookupError"),
         ):
             for _ in range(2):
-                results = await renderer.render(broken, [in_transit(request())] * 2)
+                results = await renderer.render(broken, Channel.EMAIL, [in_transit(request())] * 2)
                 assert results == [RenderFailure(detail=f"can't be compiled: {error}")] * 2
 
     async def test_a_revision_that_takes_too_long_to_compile_fails_every_recipient(self, make: Make) -> None:
         huge = revision(context=("x",), html="{{ x }}" * 6000)
-        results = await make(compile_s=0.02).render(huge, [in_transit(request())] * 2)
+        results = await make(compile_s=0.02).render(huge, Channel.EMAIL, [in_transit(request())] * 2)
         assert results == [RenderFailure(detail="email.html: took longer than 20 ms to compile")] * 2
 
     async def test_data_that_do_not_fit_their_declaration_fail_their_recipient(self, make: Make) -> None:
         order = example_orders.valid_orders()[0]
         wrong = example_orders.request_of({**order, "context": {**order["context"], "placed_at": "soon"}})
         results = await make().render(
-            example_orders.revision(), [in_transit(each) for each in (wrong, example_orders.request_of(order))]
+            example_orders.revision(),
+            Channel.EMAIL,
+            [in_transit(each) for each in (wrong, example_orders.request_of(order))],
         )
         assert told(results) == {0: "the message: ValueError"}
 
@@ -138,7 +141,7 @@ class TestOthers:
     async def test_several_guilty_ones_in_several_batches_fail_alone(self, make: Make) -> None:
         results = await rendered(make(render_s=0.1), SPINS, 130, 0, 49, 50, 129)
         assert told(results).keys() == {0, 49, 50, 129}
-        assert [result for result in results if isinstance(result, RenderedEmail)] == [
+        assert [result for result in results if isinstance(result, RenderedTexts)] == [
             mail for n, mail in enumerate(ok(130)) if n not in told(results)
         ]
 
@@ -246,6 +249,7 @@ class TestChild:
 import asyncio, sys
 from clarion_core.content.renderer import Renderer
 from clarion_core.content.wire import Limits
+from clarion_core.domain.medium import Channel
 from support.render_children import children_of
 import os
 
@@ -274,9 +278,9 @@ asyncio.run(main())
         renderer = make()
 
         async def text_of(key: str, text: str) -> str:
-            (result,) = await renderer.render(revision(key, text=text), [in_transit(request())])
-            assert isinstance(result, RenderedEmail)
-            return result.text.decode()
+            (result,) = await renderer.render(revision(key, text=text), Channel.EMAIL, [in_transit(request())])
+            assert isinstance(result, RenderedTexts)
+            return result.get(TEXT)
 
         assert await text_of("a", "old a") == "old a"
         assert await text_of("b", "old b") == "old b"
@@ -289,17 +293,17 @@ asyncio.run(main())
 class TestCheck:
     async def test_problems_are_those_found_in_this_process(self, make: Make) -> None:
         bad = definition(subject="{{ a }}", html="{{ b1 }}\n{{ b2 | nofilter }}", text="{{ 1 +", sender="nobody")
-        found = await make().check(bad, "campaign.contents[0]")
+        found = await make().check(bad, "campaign.contents")
         assert len(found) == 6
-        assert found == check(bad, "campaign.contents[0]")
-        assert await make().check(example_orders.definition(), "campaign.contents[0]") == []
+        assert found == check(bad, "campaign.contents")
+        assert await make().check(example_orders.definition(), "campaign.contents") == []
 
     async def test_a_template_that_takes_too_long_is_a_problem_at_its_place(self, make: Make) -> None:
         renderer = make(compile_s=0.05)
         huge = definition(context=("x",), html="{{ x }}" * 5000, text="{{ y }}")
         slow, undeclared = await renderer.check(huge, "c")
-        assert (slow.where, slow.message) == ("c.email.html:1:1", "took longer than 50 ms to compile")
-        assert undeclared.where == "c.email.text:1:4"
+        assert (slow.where, slow.message) == ("c[0].email.html:1:1", "took longer than 50 ms to compile")
+        assert undeclared.where == "c[0].email.text:1:4"
 
     @pytest.mark.parametrize("name", HOSTILE)
     async def test_looking_into_a_hostile_template_is_harmless(self, make: Make, name: str) -> None:

@@ -29,14 +29,11 @@ from clarion.v1 import (
     worker_pb2,
     worker_service_pb2,
 )
-from clarion_core.addresses import MAX_URL
 from clarion_core.devices import MAX_TOKEN
 from clarion_core.domain.campaign import AmbiguityPolicy, CampaignState, Category, FieldType, RetryPolicy
 from clarion_core.domain.content import (
     MAX_BODY_BYTES,
     MAX_BODY_DEPTH,
-    MAX_COLLAPSE_BYTES,
-    MAX_PUSH_BYTES,
     MAX_SMS_CHARACTERS,
     PushPriority,
 )
@@ -45,6 +42,8 @@ from clarion_core.domain.error_class import ErrorClass
 from clarion_core.domain.medium import PLATFORMS, Channel, Medium
 from clarion_core.domain.trigger import MAX_RECIPIENTS, Counts, TriggerState
 from clarion_core.domain.worker import BatchState, WorkerState
+from clarion_core.push.limits import COLLAPSE_ID_MAX, PAYLOAD_MAX
+from clarion_core.urls import MAX_CHARACTERS
 from clarion_server import convert_campaign, convert_content, convert_trigger, convert_worker
 from clarion_server.paging import DEFAULT_SIZE, MAX_SIZE
 
@@ -162,8 +161,8 @@ def rules(message: Descriptor, field: str) -> Any:
 
 def test_limits_of_contents_and_devices_are_the_same_in_the_contract_and_in_the_code() -> None:
     assert rules(trigger_pb2.Device.DESCRIPTOR, "token").string.max_len == MAX_TOKEN
-    assert rules(trigger_pb2.Recipient.DESCRIPTOR, "addresses").map.values.string.max_len == MAX_URL
-    assert rules(campaign_pb2.WebhookContent.DESCRIPTOR, "url").string.max_len == MAX_URL
+    assert rules(trigger_pb2.Recipient.DESCRIPTOR, "addresses").map.values.string.max_len == MAX_CHARACTERS
+    assert rules(campaign_pb2.WebhookContent.DESCRIPTOR, "url").string.max_len == MAX_CHARACTERS
     channels = {channel.value for channel in Channel}
     assert set(getattr(rules(trigger_pb2.Recipient.DESCRIPTOR, "addresses").map.keys.string, "in")) == channels - {
         "push"
@@ -174,8 +173,8 @@ def test_limits_of_contents_and_devices_are_the_same_in_the_contract_and_in_the_
     assert {kind.name for kind in kinds} == channels
     comments = (ROOT / "protos/clarion/v1/campaign.proto").read_text("utf-8")
     assert f"has at most {MAX_SMS_CHARACTERS:,} characters" in comments
-    assert f"rendered at most {MAX_COLLAPSE_BYTES} bytes" in comments
-    assert f"At most {MAX_PUSH_BYTES:,}" in comments
+    assert f"rendered at most {COLLAPSE_ID_MAX} bytes" in comments
+    assert f"At most {PAYLOAD_MAX:,}" in comments
     assert f"At most {MAX_BODY_BYTES // 1024} KiB" in comments
     assert f"and {MAX_BODY_DEPTH} levels" in comments
 

@@ -83,7 +83,7 @@ async def test_an_address_for_one_of_the_channels_is_enough(clarion: Clarion, fi
         ([a_push()], {}, "devices", "sends a notification"),
         ([a_webhook()], {}, "addresses.webhook", "calls an endpoint"),
         (ALL, {"addresses": {"email": "a@b.example", "sms": "0151 12345678"}}, "addresses.sms", "E.164"),
-        (ALL, {"addresses": {"email": "a@b.example", "webhook": "http://x.example"}}, "addresses.webhook", "https://"),
+        (ALL, {"addresses": {"email": "a@b.example", "webhook": "x.example/hooks"}}, "addresses.webhook", "https://"),
         (ALL, {"devices": [a_device(), Device(platform=2, token="xyz")]}, "devices[1].token", "hexadecimal"),
         (ALL, {"devices": [a_device(), a_device()]}, "devices[1].token", "is the token of devices[0] too"),
     ],

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from clarion_core.content.check import outside_problems, templates
-from clarion_core.content.compiled import CompiledEmail
+from clarion_core.content.compiled import CompiledContent
 from clarion_core.content.inspection import inspect
 from clarion_core.content.types import (
     LimitReached,
     Packed,
     Plain,
-    RenderedEmail,
+    RenderedTexts,
     RenderFailure,
     RenderRequest,
     Revision,
@@ -21,6 +21,7 @@ from clarion_core.content.types import (
 )
 from clarion_core.domain.campaign import ContextField, Definition, FieldType
 from clarion_core.domain.content import EmailContent
+from clarion_core.domain.medium import Channel
 
 
 def definition(
@@ -50,19 +51,32 @@ def request(
     email: str = "ada@example.com",
     locale: str = "en",
     profile: dict[str, object] | None = None,
+    phone: str = "",
 ) -> RenderRequest[Plain]:
     """A recipient whose trigger has this context."""
     return RenderRequest(
-        user_id=user_id, email=email, locale=locale, profile=profile or {}, context={}, shared=context or {}
+        user_id=user_id,
+        email=email,
+        locale=locale,
+        profile=profile or {},
+        context={},
+        shared=context or {},
+        phone=phone,
     )
 
 
 def render(
-    revision: Revision, requests: Sequence[RenderRequest[Plain]]
-) -> list[RenderedEmail | RenderFailure | LimitReached]:
+    revision: Revision, requests: Sequence[RenderRequest[Plain]], channel: Channel = Channel.EMAIL
+) -> list[RenderedTexts | RenderFailure | LimitReached]:
     """What the requests become, rendered in this process."""
-    email = CompiledEmail(revision)
-    return [email.render(request) for request in requests]
+    content = CompiledContent(revision, channel)
+    return [content.render(request) for request in requests]
+
+
+def mail(subject: str = "Hello", **texts: str) -> RenderedTexts:
+    """A rendered e-mail with these texts."""
+    said = {"subject": subject} | texts
+    return RenderedTexts(texts={f"email.{name}": text.encode() for name, text in said.items()})
 
 
 def check(definition: Definition, path: str) -> list[TemplateProblem]:
@@ -76,6 +90,7 @@ def in_transit(request: RenderRequest[Plain]) -> RenderRequest[Packed]:
     return RenderRequest(
         user_id=request.user_id,
         email=request.email,
+        phone=request.phone,
         locale=request.locale,
         profile=packed(request.profile),
         context=packed(request.context),

@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from clarion_core.content.renderer import Renderer
-from clarion_core.content.types import RenderedEmail, RenderFailure, RenderRequest
+from clarion_core.content.types import RenderFailure, RenderRequest
 from clarion_core.domain.campaign import Definition
 from clarion_core.domain.delivery import DeliveryState, Reason
+from clarion_core.domain.medium import Medium
 from clarion_core.domain.retry import Conclusion, clip
 from clarion_core.store.batches import Claim
 from clarion_core.store.triggers import StoredDelivery
+from clarion_workers.assembly import Batch, assembler
 from clarion_workers.channels import Message
-from clarion_workers.channels.email import EmailMessage
 from clarion_workers.revisions import Revisions
 
 
@@ -45,8 +46,10 @@ class Composer:
         found = await self._revisions.get(claim.campaign, claim.revision)
         return found.definition if found else Definition()
 
-    async def compose(self, claim: Claim, deliveries: Sequence[StoredDelivery]) -> list[Ready | Unready]:
-        """Render the deliveries, in order. One that fails leaves the others alone."""
+    async def compose(
+        self, claim: Claim, deliveries: Sequence[StoredDelivery], medium: Medium = Medium.EMAIL
+    ) -> list[Ready | Unready]:
+        """Make the messages of deliveries that travel by this medium, in order. One that fails leaves others alone."""
         revision = await self._revisions.get(claim.campaign, claim.revision)
         if revision is None:
             gone = _failed(Reason.INTERNAL, f"revision {claim.revision} of the campaign is no longer kept")
@@ -55,6 +58,7 @@ class Composer:
             RenderRequest(
                 user_id=delivery.recipient.user_id,
                 email=delivery.recipient.addresses.get("email", ""),
+                phone=delivery.recipient.addresses.get("sms", ""),
                 locale=delivery.recipient.locale,
                 profile=delivery.recipient.profile,
                 context=delivery.recipient.context,
@@ -62,37 +66,15 @@ class Composer:
             )
             for delivery in deliveries
         ]
-        rendered = await self._renderer.render(revision, requests)
-        now_s = time.time()
+        rendered = await self._renderer.render(revision, medium.channel, requests)
+        batch = Batch(campaign=claim.campaign, definition=revision.definition, medium=medium, now_s=time.time())
+        assemble = assembler(batch)
         return [
-            _addressed(claim, revision.definition, delivery, result, now_s)
+            Unready(delivery=delivery, conclusion=_failed(Reason.RENDER_FAILED, result.detail))
+            if isinstance(result, RenderFailure)
+            else Ready(delivery=delivery, message=assemble(delivery, result))
             for delivery, result in zip(deliveries, rendered, strict=True)
         ]
-
-
-def _addressed(
-    claim: Claim, definition: Definition, delivery: StoredDelivery, result: RenderedEmail | RenderFailure, now_s: float
-) -> Ready | Unready:
-    if isinstance(result, RenderFailure):
-        return Unready(delivery=delivery, conclusion=_failed(Reason.RENDER_FAILED, result.detail))
-    assert definition.email is not None
-    workspace, _, campaign = claim.campaign.partition("/")
-    return Ready(
-        delivery=delivery,
-        message=EmailMessage(
-            delivery_id=delivery.id,
-            sender=definition.email.sender,
-            reply_to=definition.email.reply_to,
-            to_address=delivery.recipient.addresses["email"],
-            subject=result.subject,
-            html=result.html,
-            text=result.text,
-            date_s=now_s,
-            workspace=workspace,
-            campaign=campaign,
-            category=definition.category.value,
-        ),
-    )
 
 
 def _failed(reason: Reason, detail: str) -> Conclusion:

@@ -1,4 +1,4 @@
-"""What is wrong with a campaign's content, by place: what can be seen from outside, and the templates to look into.
+"""What is wrong with what a campaign says, by place: what can be seen from outside, and the templates to look into.
 
 A template is looked into in a process of its own (`Renderer.check`), since a hostile one can take any time.
 """
@@ -6,51 +6,59 @@ A template is looked into in a process of its own (`Renderer.check`), since a ho
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
-from clarion_core.addresses import parse_mailbox
-from clarion_core.content.types import HTML, SUBJECT, TEXT, TemplateCheck, TemplateProblem
+from clarion_core.content import check_channels
+from clarion_core.content.document import leaves
+from clarion_core.content.parts import Part, finished, parts
+from clarion_core.content.types import Form, TemplateCheck, TemplateProblem
 from clarion_core.domain.campaign import Definition
-from clarion_core.domain.content import EmailContent
+from clarion_core.domain.content import Content
 from clarion_core.domain.context import RESERVED
 
 
 def outside_problems(definition: Definition, path: str) -> list[TemplateProblem]:
-    """What is wrong with a content apart from its templates.
+    """What is wrong with the contents apart from their templates.
 
-    `path` is where the content stands in the request, like `campaign.contents[0]`; problems are reported under it, in
+    `path` is where the contents stand in the request, like `campaign.contents`; problems are reported under it, in
     the contract's words: `campaign.contents[0].email.subject`.
     """
-    if definition.email is None:
-        return []
-    return list(_field_problems(definition.email, path))
+    found = []
+    for index, content in enumerate(definition.contents.values()):
+        place = f"{path}[{index}]"
+        first: dict[str, str] = {}
+        for name, wrong in chain(check_channels.problems(content), _fixed_problems(content)):
+            first.setdefault(name, wrong)
+        found += [_outside(f"{place}.{name}", wrong) for name, wrong in first.items()]
+    return found
 
 
 def templates(definition: Definition, path: str) -> list[TemplateCheck]:
-    """The templates of a content, each with what is needed to look into it."""
-    email = definition.email
-    if email is None:
-        return []
+    """The templates of the contents, each with what is needed to look into it."""
     known = sorted({field.name for field in definition.context} | RESERVED)
-    sources = ((SUBJECT, email.subject), (HTML, email.html), (TEXT, email.text))
     return [
-        TemplateCheck(name=name, source=source, path=f"{path}.{name}", known=known)
-        for name, source in sources
-        if source
+        TemplateCheck(name=name, source=source, path=f"{path}[{index}].{name}", known=known, form=part.form)
+        for index, content in enumerate(definition.contents.values())
+        for part in parts(content)
+        for name, source in _sources(part)
     ]
 
 
-def _field_problems(email: EmailContent, path: str) -> Iterator[TemplateProblem]:
-    for name, mailbox in (("from", email.sender), ("reply_to", email.reply_to)):
-        if not mailbox and name == "reply_to":
-            continue
-        try:
-            parse_mailbox(mailbox)
-        except ValueError as error:
-            yield _outside(f"{path}.email.{name}", str(error))
-    if not email.subject.strip():
-        yield _outside(f"{path}.email.subject", "is required")
-    if not email.html.strip() and not email.text.strip():
-        yield _outside(f"{path}.email.html", "one of html and text is required")
+def _sources(part: Part) -> Iterator[tuple[str, str]]:
+    if part.form is Form.JSON:
+        yield from ((leaf.name, leaf.source) for leaf in leaves(part.source, part.name) if "{" in leaf.source)
+    else:
+        yield part.name, str(part.source)
+
+
+def _fixed_problems(content: Content) -> Iterator[tuple[str, str]]:
+    """What is wrong with texts that are the same for everybody."""
+    for part in parts(content):
+        if part.form is not Form.JSON and "{" not in (source := str(part.source)):
+            try:
+                finished(part, source)
+            except ValueError as error:
+                yield part.name, str(error)
 
 
 def _outside(path: str, message: str) -> TemplateProblem:

@@ -23,13 +23,13 @@ from typing import BinaryIO, TypeVar
 import msgspec
 
 from clarion_core import collector
-from clarion_core.content.compiled import CompiledEmail, OutOfTime
+from clarion_core.content.compiled import CompiledContent, OutOfTime
 from clarion_core.content.inspection import inspect
 from clarion_core.content.types import (
     LimitReached,
     Plain,
     Rendered,
-    RenderedEmail,
+    RenderedTexts,
     RenderFailure,
     RenderRequest,
     Revision,
@@ -47,9 +47,10 @@ from clarion_core.content.wire import (
     decode_work,
     frame,
 )
+from clarion_core.domain.medium import Channel
 
 _TELL_S = 0.02  # what is done is told after this long at the latest: the parent sees that work goes on
-_TELL_SIZE = 128 * 1024  # or once it has this many characters: what a pipe takes without waiting for its reader
+_TELL_SIZE = 128 * 1024  # or once it has this many bytes: what a pipe takes without waiting for its reader
 _MERCY = 1.2  # of the time limit: when the kernel ends what could not be stopped from inside
 
 ResultT = TypeVar("ResultT")
@@ -91,7 +92,7 @@ class Child:
 
     def __init__(self, pipes: Pipes, limits: Limits) -> None:
         self._pipes, self._limits = pipes, limits
-        self._emails: dict[str, CompiledEmail | RenderFailure] = {}
+        self._contents: dict[str, CompiledContent | RenderFailure] = {}
         self._said: list[Said] = []
         self._size = 0
         self._told_at = 0.0
@@ -122,15 +123,15 @@ class Child:
 
     def _render(self, work: Render[Plain]) -> None:
         for key in work.forget:
-            self._emails.pop(key, None)
+            self._contents.pop(key, None)
         if work.revision is not None:
-            self._emails[work.key] = self._compiled(work.revision)
+            self._contents[work.key] = self._compiled(work.revision, work.channel)
             self._pipes.write([Begun(template=MESSAGE, compiling=False)])
         self._aloud = work.alone
-        email = self._emails[work.key]
+        content = self._contents[work.key]
         for row in work.rows:
-            if isinstance(email, RenderFailure):
-                self._add(email)
+            if isinstance(content, RenderFailure):
+                self._add(content)
                 continue
             request = RenderRequest(
                 user_id=row.user_id,
@@ -139,23 +140,24 @@ class Child:
                 profile=row.profile,
                 context=row.context,
                 shared=work.shared[row.shared],
+                phone=row.phone,
             )
-            self._add(self._rendered(email, request))
+            self._add(self._rendered(content, request))
 
-    def _rendered(self, email: CompiledEmail, request: RenderRequest[Plain]) -> Rendered:
+    def _rendered(self, content: CompiledContent, request: RenderRequest[Plain]) -> Rendered:
         self._at = MESSAGE
         try:
-            answer = self._limited(self._limits.render_s, email.render, request, self._begin)
+            answer = self._limited(self._limits.render_s, content.render, request, self._begin)
         except Exception as error:  # not the templates', which are answers: the data can't be read
             return RenderFailure(detail=f"{self._at}: {type(error).__name__}")
         if isinstance(answer, LimitReached):
             raise _Over(answer)
         return answer
 
-    def _compiled(self, revision: Revision) -> CompiledEmail | RenderFailure:
-        """The revision's templates; those that can't be compiled fail each message."""
+    def _compiled(self, revision: Revision, channel: Channel) -> CompiledContent | RenderFailure:
+        """A channel's templates; those that can't be compiled fail each message."""
         try:
-            return self._limited(self._limits.compile_s, CompiledEmail, revision, self._begin_compiling)
+            return self._limited(self._limits.compile_s, CompiledContent, revision, channel, self._begin_compiling)
         except Exception as error:  # whatever a stored template does, its deliveries get their answers
             return RenderFailure(detail=f"can't be compiled: {type(error).__name__}")
 
@@ -206,8 +208,8 @@ class Child:
 
     def _add(self, answer: Said) -> None:
         self._said.append(answer)
-        if isinstance(answer, RenderedEmail):
-            self._size += len(answer.html) + len(answer.text)
+        if isinstance(answer, RenderedTexts):
+            self._size += sum(map(len, answer.texts.values()))
         if self._size > _TELL_SIZE or time.monotonic() - self._told_at > _TELL_S:
             self._stop_clock()
             self._tell()

@@ -12,7 +12,7 @@ from jinja2.meta import TrackingCodeGenerator
 
 # What Clarion's own names hold, where that is the same for every recipient.
 ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
-    "recipient": ("user_id", "locale", "email"),
+    "recipient": ("user_id", "locale", "email", "phone"),
     "campaign": ("id", "display_name"),
 }
 

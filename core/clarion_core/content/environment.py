@@ -9,9 +9,9 @@ import markupsafe
 from jinja2 import StrictUndefined, Template
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from clarion_core.content import filters
+from clarion_core.content import document, filters
 from clarion_core.content.generator import DirectGenerator
-from clarion_core.content.types import HTML
+from clarion_core.content.types import ESCAPED
 
 # `lipsum` makes text of any length; `random` would make a repeated attempt say something else than the first.
 _REMOVED_GLOBALS = ("lipsum",)
@@ -60,6 +60,7 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
         for name in _REMOVED_FILTERS:
             del self.filters[name]
         self.filters.update(filters.FILTERS)
+        self.filters[document.AS_STRING] = self.filters[document.AS_VALUE] = document.json_text
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """What `obj.attribute` is in a template."""
@@ -85,7 +86,7 @@ def compile_template(source: str, name: str) -> Template:
 
 
 def _escapes(name: str | None) -> bool:
-    return name == HTML
+    return name in ESCAPED
 
 
 def _printed(value: Any) -> Any:

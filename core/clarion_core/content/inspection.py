@@ -15,7 +15,7 @@ from jinja2 import TemplateSyntaxError, nodes
 from clarion_core.content.compiler import ATTRIBUTES, Missing, missing_names
 from clarion_core.content.environment import compile_template, environment
 from clarion_core.content.positions import Positions, Role
-from clarion_core.content.types import SUBJECT, TOO_LARGE, TemplateCheck, TemplateProblem
+from clarion_core.content.types import TOO_LARGE, Form, TemplateCheck, TemplateProblem
 
 _TAGS: dict[type[nodes.Node], tuple[str, str]] = {
     nodes.Include: ("include", "a template stands alone"),
@@ -27,6 +27,10 @@ _TAGS: dict[type[nodes.Node], tuple[str, str]] = {
         "HTML is always escaped; mark trusted markup with the filter `safe`",
     ),
 }
+_TAGS_OF_A_STRING: dict[type[nodes.Node], tuple[str, str]] = {
+    **_TAGS,
+    nodes.Block: ("block", "a string of a document is no place to be filled in"),
+}
 _MOST = 20  # problems reported of one template: more help nobody, and each costs a search for its place
 _MOST_TOKENS = 20_000  # the example mail has 500; compiling takes 25 microseconds each
 _OFFSET = re.compile(r" at \d+$")  # Jinja's lexer counts characters; the problem says line and column
@@ -37,16 +41,16 @@ _TOO_MUCH = (RecursionError, SyntaxError, OverflowError, ValueError)
 
 def inspect(template: TemplateCheck) -> list[TemplateProblem]:
     """What is wrong with a template, in the order of its text, at most 20; nothing if it can be sent."""
-    return _Inspection(template.source, template.name, template.path).problems(frozenset(template.known))
+    return _Inspection(template).problems(frozenset(template.known))
 
 
 class _Inspection:
     """One template under inspection."""
 
-    def __init__(self, source: str, name: str, path: str) -> None:
-        self.source, self.name, self.path = source, name, path
+    def __init__(self, template: TemplateCheck) -> None:
+        self.source, self.name, self.path, self.form = template.source, template.name, template.path, template.form
         self.env = environment()
-        self.positions = Positions(self.env, source, _MOST_TOKENS + 1)
+        self.positions = Positions(self.env, template.source, _MOST_TOKENS + 1)
 
     def problems(self, known: frozenset[str]) -> list[TemplateProblem]:
         """What is wrong, in the order of the template; what does not parse is not looked into further."""
@@ -70,8 +74,9 @@ class _Inspection:
         return list(islice(chain(tags, self._filters(tree), self._line_breaks(), names), _MOST))
 
     def _tags(self, tree: nodes.Template) -> Iterator[TemplateProblem]:
-        for node in tree.find_all(tuple(_TAGS)):
-            tag, reason = _TAGS[type(node)]
+        refused = _TAGS_OF_A_STRING if self.form is Form.JSON else _TAGS
+        for node in tree.find_all(tuple(refused)):
+            tag, reason = refused[type(node)]
             yield self._problem(
                 node.lineno, self.positions.of_text(node.lineno, tag), f"'{tag}' can't be used: {reason}"
             )
@@ -84,7 +89,7 @@ class _Inspection:
         for kind, role, available in kinds:
             for node in tree.find_all(kind):
                 if node.name not in available:
-                    message = f"there is no {role.name.lower()} '{node.name}'" + _hint(node.name, available)
+                    message = f"there is no {role.name.lower()} '{node.name}'" + _hint(node.name, _sayable(available))
                     yield self._problem(node.lineno, self.positions.of(node.lineno, node.name, role), message)
 
     def _names(self, tree: nodes.Template, known: frozenset[str]) -> Iterator[TemplateProblem]:
@@ -93,8 +98,8 @@ class _Inspection:
             yield self._problem(missing.line, column, _explained(missing, known))
 
     def _line_breaks(self) -> Iterator[TemplateProblem]:
-        if self.name == SUBJECT and (place := self.positions.of_line_break()):
-            yield self._problem(*place, "the subject is one line: put line breaks inside tags only")
+        if self.form in (Form.LINE, Form.NUMBER) and (place := self.positions.of_line_break()):
+            yield self._problem(*place, "this is one line: put line breaks inside tags only")
 
     def _problem(self, line: int, column: int, message: str) -> TemplateProblem:
         return TemplateProblem(path=self.path, line=line, column=column, message=message)
@@ -106,6 +111,10 @@ def _explained(missing: Missing, known: frozenset[str]) -> str:
         hint = _hint(missing.name, has) or f"; it has {', '.join(has)}"
         return f"'{missing.of}' has no '{missing.name}'{hint}"
     return f"'{missing.name}' is not declared in the context{_hint(missing.name, known)}"
+
+
+def _sayable(names: Iterable[str]) -> list[str]:
+    return [name for name in names if name.isidentifier()]
 
 
 def _hint(name: str, known: Iterable[str]) -> str:

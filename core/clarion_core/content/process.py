@@ -18,7 +18,7 @@ from clarion_core.content.types import (
     LimitReached,
     Packed,
     Rendered,
-    RenderedEmail,
+    RenderedTexts,
     RenderFailure,
     RenderRequest,
     Revision,
@@ -39,9 +39,10 @@ from clarion_core.content.wire import (
     decode_said,
     frame,
 )
+from clarion_core.domain.medium import Channel
 
 KEPT = 256
-"""Revisions that a child keeps compiled."""
+"""Contents that a child keeps compiled: a revision's on one channel."""
 
 _COMMAND = (sys.executable, "-P", "-s", "-m", "clarion_core.content.child")
 _KEPT_VARIABLES = ("LD_LIBRARY_PATH", "TZ")  # of the environment, which may hold secrets: what Python itself needs
@@ -123,27 +124,31 @@ class RenderProcess(asyncio.SubprocessProtocol):
         return not self._over.done() and self._transport.get_returncode() is None
 
     async def render(
-        self, revision: Revision, requests: Sequence[RenderRequest[Packed]], *, alone: bool = False
+        self, revision: Revision, channel: Channel, requests: Sequence[RenderRequest[Packed]], *, alone: bool = False
     ) -> list[Rendered]:
         """One result a request, in order; `ChildEnded` if the child ends before that."""
-        new = revision.key not in self._known
-        self._known[revision.key] = None
-        self._known.move_to_end(revision.key)
+        key = f"{revision.key}/{channel.value}"
+        new = key not in self._known
+        self._known[key] = None
+        self._known.move_to_end(key)
         forget = [self._known.popitem(last=False)[0]] if len(self._known) > KEPT else []
         shared, rows = _rows(requests)
         work = Render(
-            key=revision.key,
+            key=key,
+            channel=channel,
             revision=revision if new else None,
             forget=forget,
             shared=shared,
             rows=rows,
             alone=alone,
         )
-        return cast("list[Rendered]", await self._do(work, len(rows), RenderedEmail, RenderFailure))
+        return cast("list[Rendered]", await self._do(work, len(rows), RenderedTexts, RenderFailure))
 
-    async def render_alone(self, revision: Revision, request: RenderRequest[Packed]) -> list[Rendered]:
+    async def render_alone(
+        self, revision: Revision, channel: Channel, request: RenderRequest[Packed]
+    ) -> list[Rendered]:
         """The one result; the child tells about each step, so that `ChildEnded` can say where it ended."""
-        return await self.render(revision, [request], alone=True)
+        return await self.render(revision, channel, [request], alone=True)
 
     async def check(self, template: TemplateCheck) -> list[TemplateProblem]:
         """What is wrong with a template; `ChildEnded` if the child ends before it is known."""
@@ -282,7 +287,15 @@ def _rows(requests: Sequence[RenderRequest[Packed]]) -> tuple[list[Packed], list
         if place == len(shared):
             shared.append(request.shared)
         rows.append(
-            Row(place, request.user_id, request.email, request.locale, request.profile, request.context),
+            Row(
+                place,
+                request.user_id,
+                request.email,
+                request.locale,
+                request.profile,
+                request.context,
+                request.phone,
+            )
         )
     return shared, rows
 

@@ -28,6 +28,7 @@ from clarion_core.content.types import (
 )
 from clarion_core.content.wire import Limits
 from clarion_core.domain.campaign import Definition
+from clarion_core.domain.medium import Channel
 from clarion_core.settings import CoreSettings
 
 _BATCH = 50  # messages a frame
@@ -60,15 +61,20 @@ class Renderer:
         """Have a child ready, so that the first work finds one."""
         await self._ready_child()
 
-    async def render(self, revision: Revision, requests: Sequence[RenderRequest[Packed]]) -> list[Rendered]:
-        """One result a request, in order. What goes wrong for one recipient is that recipient's `RenderFailure`."""
-        batches = await asyncio.gather(*(self._render_batch(revision, batch) for batch in _batches(requests)))
+    async def render(
+        self, revision: Revision, channel: Channel, requests: Sequence[RenderRequest[Packed]]
+    ) -> list[Rendered]:
+        """What a revision says on a channel: one result a request, in order.
+
+        What goes wrong for one recipient is that recipient's `RenderFailure`.
+        """
+        batches = await asyncio.gather(*(self._render_batch(revision, channel, batch) for batch in _batches(requests)))
         return [rendered for batch in batches for rendered in batch]
 
     async def check(self, definition: Definition, path: str) -> list[TemplateProblem]:
-        """All problems of a definition's content, none if it can be sent; at most 20 a template.
+        """All problems of a definition's contents, none if it can be sent; at most 20 a template.
 
-        `path` is where the content stands in the request, like `campaign.contents[0]`. A template that can't be looked
+        `path` is where the contents stand in the request, like `campaign.contents`. A template that can't be looked
         into within the limits has that for a problem.
         """
         found = await asyncio.gather(*(self._check(template) for template in check.templates(definition, path)))
@@ -80,18 +86,20 @@ class Renderer:
             if child is not None:
                 await child.end()
 
-    async def _render_batch(self, revision: Revision, requests: Sequence[RenderRequest[Packed]]) -> list[Rendered]:
+    async def _render_batch(
+        self, revision: Revision, channel: Channel, requests: Sequence[RenderRequest[Packed]]
+    ) -> list[Rendered]:
+        whole = partial(RenderProcess.render, revision=revision, channel=channel, requests=requests)
         try:
-            return await self._together(partial(RenderProcess.render, revision=revision, requests=requests))
+            return await self._together(whole)
         except ChildEnded as ended:
-            log.warning("render_child_ended", revision=revision.key, why=str(ended))
+            log.warning("render_child_ended", revision=revision.key, channel=channel.value, why=str(ended))
             rendered = [answer for answer in ended.answers if isinstance(answer, Rendered)]
         async with self._beside():
             for request in requests[len(rendered) :]:
+                one = partial(RenderProcess.render_alone, revision=revision, channel=channel, request=request)
                 try:
-                    rendered += await self._alone(
-                        partial(RenderProcess.render_alone, revision=revision, request=request)
-                    )
+                    rendered += await self._alone(one)
                 except ChildEnded as verdict:
                     rendered.append(RenderFailure(detail=str(verdict)))
         return rendered

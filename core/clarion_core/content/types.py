@@ -8,17 +8,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Generic, TypeVar
 
 import msgspec
 
 from clarion_core.domain.campaign import Definition
+from clarion_core.domain.medium import Channel
 from clarion_core.domain.recipient import Recipient
 
-# The names of an e-mail's templates, as in the contract.
+# The names of templates, as in the contract. Those of notifications are `push.` and their field.
 SUBJECT, HTML, TEXT = "email.subject", "email.html", "email.text"
+SMS, BODY = "sms.text", "webhook.body"
+
+ESCAPED = frozenset({HTML})
+"""The templates that make markup: values are escaped in them."""
 
 TOO_LARGE = "is nested too deeply or too large to compile"
+
+
+class Form(StrEnum):
+    """What a rendered text is sent as."""
+
+    WHOLE = "whole"  # as it is
+    LINE = "line"  # one line, no controls, nothing blank around it
+    NOTE = "note"  # plain text with line breaks and no other controls, nothing blank around it
+    NUMBER = "number"  # the digits of a whole number, or nothing
+    JSON = "json"  # a document; its strings are templates
+
 
 Packed = msgspec.Raw
 Plain = dict[str, object]
@@ -37,7 +54,10 @@ class Revision:
 
 
 class RenderRequest(msgspec.Struct, Generic[ValuesT], frozen=True, kw_only=True, gc=False):
-    """One recipient's message. `context` is the recipient's own, `shared` the trigger's: both as they were given."""
+    """One recipient's message. `context` is the recipient's own, `shared` the trigger's: both as they were given.
+
+    `email` and `phone` are addresses, empty where there is none.
+    """
 
     user_id: str
     email: str
@@ -45,17 +65,20 @@ class RenderRequest(msgspec.Struct, Generic[ValuesT], frozen=True, kw_only=True,
     profile: ValuesT
     context: ValuesT
     shared: ValuesT
+    phone: str = ""
 
 
-class RenderedEmail(msgspec.Struct, array_like=True, tag=0, frozen=True, kw_only=True, gc=False):
-    """An e-mail's texts. The subject is one line; `html` and `text` are UTF-8, and empty where the campaign has none.
+class RenderedTexts(msgspec.Struct, array_like=True, tag=0, frozen=True, kw_only=True, gc=False):
+    """A message's texts in UTF-8, by the names of their templates; what the campaign does not say is not there.
 
-    Bytes, because nobody between the template and the wire reads them.
+    Bytes, because nobody between the template and the wire reads most of them.
     """
 
-    subject: str
-    html: bytes
-    text: bytes
+    texts: dict[str, bytes]
+
+    def get(self, name: str) -> str:
+        """A text, empty where it is not there."""
+        return self.texts.get(name, b"").decode()
 
 
 class RenderFailure(msgspec.Struct, array_like=True, tag=1, frozen=True, kw_only=True, gc=False):
@@ -74,7 +97,7 @@ class LimitReached(msgspec.Struct, array_like=True, tag=2, frozen=True, kw_only=
     memory: bool
 
 
-Rendered = RenderedEmail | RenderFailure
+Rendered = RenderedTexts | RenderFailure
 
 
 class TemplateCheck(msgspec.Struct, array_like=True, frozen=True, kw_only=True, gc=False):
@@ -84,6 +107,7 @@ class TemplateCheck(msgspec.Struct, array_like=True, frozen=True, kw_only=True, 
     source: str
     path: str
     known: list[str]
+    form: Form = Form.WHOLE
 
 
 class TemplateProblem(msgspec.Struct, array_like=True, frozen=True, kw_only=True, gc=False):
@@ -109,7 +133,8 @@ def packed_request(recipient: Recipient, shared: Mapping[str, object]) -> Render
     """What a recipient that is at hand as a whole would be sent."""
     return RenderRequest(
         user_id=recipient.user_id,
-        email=recipient.addresses.get("email", ""),
+        email=recipient.addresses.get(Channel.EMAIL, ""),
+        phone=recipient.addresses.get(Channel.SMS, ""),
         locale=recipient.locale,
         profile=packed(recipient.profile),
         context=packed(recipient.context),

@@ -13,13 +13,14 @@ import msgspec
 from clarion_core.content.types import (
     LimitReached,
     Plain,
-    RenderedEmail,
+    RenderedTexts,
     RenderFailure,
     Revision,
     TemplateCheck,
     TemplateProblem,
     ValuesT,
 )
+from clarion_core.domain.medium import Channel
 
 LENGTH = 4
 """Bytes of a frame's length, the most significant first."""
@@ -48,16 +49,18 @@ class Row(msgspec.Struct, Generic[ValuesT], array_like=True, frozen=True, gc=Fal
     locale: str
     profile: ValuesT
     context: ValuesT
+    phone: str
 
 
 class Render(msgspec.Struct, Generic[ValuesT], array_like=True, tag=0, frozen=True, kw_only=True):
-    """Messages of one revision, each answered by a `RenderedEmail` or `RenderFailure`.
+    """Messages of one revision on one channel, each answered by a `RenderedTexts` or `RenderFailure`.
 
-    `revision` is there if the child does not know it, `forget` names those to make room for it. `alone`: tell about
-    each step before it is taken, so that it is known what the child did when it ended.
+    `key` names both; `revision` is there if the child does not know it, `forget` names keys to make room for it.
+    `alone`: tell about each step before it is taken, so that it is known what the child did when it ended.
     """
 
     key: str
+    channel: Channel
     revision: Revision | None
     forget: list[str]
     shared: list[ValuesT]
@@ -84,7 +87,7 @@ class Begun(msgspec.Struct, array_like=True, tag=4, frozen=True, kw_only=True, g
     compiling: bool
 
 
-Said = RenderedEmail | RenderFailure | LimitReached | Checked | Begun
+Said = RenderedTexts | RenderFailure | LimitReached | Checked | Begun
 
 encoder = msgspec.msgpack.Encoder()
 decode_work = msgspec.msgpack.Decoder(Render[Plain] | Check).decode

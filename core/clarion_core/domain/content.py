@@ -14,12 +14,6 @@ from clarion_core.domain.medium import Medium
 MAX_SMS_CHARACTERS = 1_600
 """Characters a rendered text message may have: ten segments in the GSM alphabet, and what Twilio takes at most."""
 
-MAX_COLLAPSE_BYTES = 64
-"""Bytes of a rendered `collapse_id`: `apns-collapse-id` (Apple, "Sending notification requests to APNs")."""
-
-MAX_PUSH_BYTES = 4_096
-"""Bytes of a notification: APNs', FCM's and RFC 8030's (§7.2) limit alike."""
-
 MAX_BODY_BYTES = 64 * 1024
 """Bytes of a webhook's document as JSON, as it is saved."""
 

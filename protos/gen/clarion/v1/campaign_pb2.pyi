@@ -439,7 +439,7 @@ class SmsContent(_message.Message):
     TEXT_FIELD_NUMBER: _builtins.int
     TRANSLITERATE_FIELD_NUMBER: _builtins.int
     sender: _builtins.str
-    """Who it is from: a number in E.164 (`+4915112345678`), or a short code or name of at most 11 letters, digits, spaces
+    """Who it is from: a number in E.164 (`+4915112345678`), or a short code or name of at most 11 letters, digits, blanks
     and `&._-`. Empty: the channel configuration's.
     """
     text: _builtins.str
@@ -631,7 +631,7 @@ class PushContent(_message.Message):
     @_builtins.property
     def data(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """What the app gets besides: templates by name. A name is a letter, then letters, digits and `_.-`, at most 64; `aps`,
-        `from`, `message_type` and what begins with `google` or `gcm` are the platforms' own. At most 50.
+        `clarion`, `from`, `message_type` and what begins with `google.` or `gcm.notification.` are taken. At most 50.
         """
 
     @_builtins.property
@@ -677,7 +677,7 @@ class WebhookContent(_message.Message):
     URL_FIELD_NUMBER: _builtins.int
     BODY_FIELD_NUMBER: _builtins.int
     url: _builtins.str
-    """An https address to call where a recipient has no `webhook` address. Optional."""
+    """The https address to call where a recipient has no `webhook` address; http where the workers may call such. Optional."""
     @_builtins.property
     def body(self) -> _struct_pb2.Value:
         """The document. Its strings are templates, its keys are not. A string that is one `{{ expression }}` and nothing else

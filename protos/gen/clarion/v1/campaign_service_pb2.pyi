@@ -670,22 +670,26 @@ class SmsMessage(_message.Message):
     SENDER_FIELD_NUMBER: _builtins.int
     TO_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
+    SEGMENTS_FIELD_NUMBER: _builtins.int
     sender: _builtins.str
     """The sender, as the campaign has it; empty where the channel configuration says it."""
     to: _builtins.str
     """The recipient's number in E.164."""
     text: _builtins.str
     """The text."""
+    segments: _builtins.int
+    """The segments that carry it; providers count and bill each."""
     def __init__(
         self,
         *,
         sender: _builtins.str = ...,
         to: _builtins.str = ...,
         text: _builtins.str = ...,
+        segments: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["sender", b"sender", "text", b"text", "to", b"to"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["segments", b"segments", "sender", b"sender", "text", b"text", "to", b"to"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -292,7 +292,8 @@ class Recipient(_message.Message):
     @_builtins.property
     def addresses(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Where each channel reaches the person, by the channel's name: `email` → `ana@example.com`, `sms` → a number in E.164,
-        `+4915112345678`, `webhook` → an https address. At least one, or a device, for a channel that the campaign speaks on.
+        `+4915112345678`, `webhook` → an https address (http where the workers may
+        call such). At least one, or a device, for a channel that the campaign speaks on.
         One for such a channel that can't be right refuses the recipient.
         """
 
