@@ -7,10 +7,11 @@ from types import TracebackType
 
 
 class Canary:
-    """A server on an address of this machine that answers every request with an empty 200, and counts connections."""
+    """A server on an address of this machine. It counts connections, and has one `answer`, an empty 200."""
 
     def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
         self._host, self.port = host, port
+        self.answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
         self.connections = 0
         self.heads: list[bytes] = []
 
@@ -29,7 +30,7 @@ class Canary:
         self.connections += 1
         try:
             self.heads.append(await reader.readuntil(b"\r\n\r\n"))
-            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            writer.write(self.answer)
             await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
             return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 
 
@@ -23,6 +23,11 @@ class Endpoints:
     def __init__(self, bound: int, wait_s: float) -> None:
         self._bound, self._wait_s = bound, wait_s
         self._gates: dict[str, _Gate] = {}
+
+    @property
+    def known(self) -> Collection[str]:
+        """The origins that are being called, or waited for."""
+        return self._gates.keys()
 
     @asynccontextmanager
     async def turn(self, origin: str) -> AsyncIterator[None]:
