@@ -14,7 +14,7 @@ import trustme
 
 from clarion_workers.channels.email import EmailChannel
 from support.emails import config
-from support.peers import KINDS, peer_of
+from support.peers import EXAMPLES, KINDS, peer_of
 from support.peers.peer import Peer
 from support.smtp_sink import SmtpSink
 
@@ -67,9 +67,9 @@ async def open_channel() -> AsyncIterator[Callable[..., EmailChannel]]:
         await channel.close()
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=[*KINDS, *EXAMPLES])
 def kind(request: pytest.FixtureRequest) -> str:
-    """Each kind of provider that a configuration may name."""
+    """Each kind of provider that a configuration may name, and those that examples describe."""
     return str(request.param)
 
 

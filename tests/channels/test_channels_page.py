@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 
+import pytest
 from msgspec.structs import replace
 
 from clarion_workers.channels.registry import PROVIDERS
 from support.channels_page import PAGE, page
+from support.peers import KINDS
 from support.peers.peer import Peer
 
 
@@ -15,6 +17,7 @@ def test_the_page_is_what_the_code_says() -> None:
     assert PAGE.read_text("utf-8") == page(), "cd tests && python -m support.channels_page writes it"
 
 
+@pytest.mark.parametrize("kind", KINDS, indirect=True)
 async def test_what_a_kind_claims_is_what_its_peer_sees(peer: Peer, kind: str) -> None:
     supports = PROVIDERS[kind].supports
     await peer.channel().send([replace(peer.message("takes", 1), deadline_s=time.monotonic() + 600)])

@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 from clarion_core.configuration.apns import ApnsPart
 from clarion_core.configuration.fcm import FcmPart
 from clarion_core.configuration.letterhead import LetterheadPart
+from clarion_core.configuration.http_sms import HttpSmsPart
 from clarion_core.configuration.part import TOLD, Part, RetryPart, ThrottlePart, text
 from clarion_core.configuration.smpp import SmppPart
 from clarion_core.configuration.sms import TextingPart
@@ -77,6 +78,7 @@ class SmsProvider(ProviderPart):
     """A provider of text messages."""
 
     smpp: Annotated[SmppPart | None, text("a mapping with host, system_id, password and the like")] = None
+    http: Annotated[HttpSmsPart | None, text("a mapping with url, auth, body and the like")] = None
     twilio: Annotated[TwilioPart | None, text("a mapping with account_sid, secret and the like")] = None
 
 

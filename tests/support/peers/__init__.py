@@ -17,6 +17,8 @@ from clarion_workers.channels.registry import PROVIDERS
 from .peer import Peer
 
 KINDS = tuple(PROVIDERS)
+EXAMPLES = ("infobip", "sinch")
+"""Peers besides: providers that examples describe for the kind `http`."""
 
 
 def peer_of(kind: str, server_tls: ssl.SSLContext, ca: trustme.CA) -> AbstractAsyncContextManager[Peer]:

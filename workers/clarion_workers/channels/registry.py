@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from clarion_workers.channels import email, push
 from clarion_workers.channels.kind import ProviderKind
 from clarion_workers.channels.sms.smpp import SMPP
+from clarion_workers.channels.sms.generic import HTTP
 from clarion_workers.channels.sms.twilio import TWILIO
 from clarion_workers.channels.webhook import WEBHOOK
 
@@ -14,6 +15,7 @@ PROVIDERS: Mapping[str, ProviderKind] = {
     "smtp": email.SMTP,
     "smpp": SMPP,
     "twilio": TWILIO,
+    "http": HTTP,
     "fcm": push.FCM,
     "apns": push.APNS,
     "webpush": push.WEB_PUSH,
