@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from clarion_core.configuration.file import ChannelsInvalid, read
 from clarion_core.configuration.http_sms import HttpSmsPart
 from clarion_core.domain.delivery import Reason
-from clarion_core.domain.outcome import Ambiguous, Outcome, PermanentFailure, Sent, TransientFailure
+from clarion_core.domain.outcome import AddressFact, Ambiguous, Outcome, PermanentFailure, Sent, TransientFailure
 from clarion_workers.channels.http import Answer, Request
 from clarion_workers.channels.pointer import at
 from clarion_workers.channels.sms.generic import GenericSmsChannel
@@ -116,7 +116,11 @@ def test_a_content_type_that_is_described_is_taken() -> None:
         (200, {"state": 0, "id": 7, "text": "taken"}, Sent(detail="200 taken", provider_id="7")),
         (200, {"state": "0", "id": {"a": 1}}, Sent(detail="200")),
         (200, {"state": 3}, TransientFailure(reason=Reason.PROVIDER_DEFERRED, detail="200", retry_after_s=3.0)),
-        (200, {"state": 1}, PermanentFailure(reason=Reason.RECIPIENT_REFUSED, detail="200", unsubscribed=True)),
+        (
+            200,
+            {"state": 1},
+            PermanentFailure(reason=Reason.RECIPIENT_REFUSED, detail="200", address_fact=AddressFact.UNSUBSCRIBED),
+        ),
         (200, {"state": 4}, Ambiguous(detail="200")),
         (200, {"state": False}, Ambiguous(detail="200")),
         (200, None, Ambiguous(detail="200")),
@@ -219,8 +223,8 @@ DOCUMENT = "must be a mapping whose texts may hold placeholders like {{to}}"
         ),
         (f"{URL}, failures: [{{reason: MESSAGE_REFUSED}}]", ".failures[0]: needs status, or at and values"),
         (
-            f"{URL}, failures: [{{reason: MESSAGE_REFUSED, status: [400], unsubscribed: true}}]",
-            ".failures[0]: unsubscribed is of RECIPIENT_REFUSED alone",
+            f"{URL}, failures: [{{reason: MESSAGE_REFUSED, status: [400], address: gone}}]",
+            ".failures[0]: address is of RECIPIENT_REFUSED alone",
         ),
         (f"{URL}, secrets: [{{name: A, secret: {{env: A}}}}]", ".secrets[0].name: must be lower-case letters, digits "),
         (f"{URL}, max_ttl_s: 0", ".max_ttl_s: must be a whole number from 60 to 604800"),

@@ -15,10 +15,10 @@ from requests import PreparedRequest, Response
 from twilio.rest import Client
 
 from clarion_core.domain.delivery import Reason
-from clarion_core.domain.outcome import Ambiguous, Outcome, PermanentFailure, Sent, TransientFailure
+from clarion_core.domain.outcome import AddressFact, Ambiguous, Outcome, PermanentFailure, Sent, TransientFailure
 from clarion_workers.channels.answers import refused
 from clarion_workers.channels.http import Answer, Request
-from clarion_workers.channels.sms.twilio import TwilioChannel
+from clarion_workers.channels.sms.twilio import FACTS, TwilioChannel
 from support.peers import twilio as peers
 from support.peers.over_http import serving
 from support.peers.twilio import ACCOUNT, KEY, SECRET, SERVICE, TwilioPeer, error, part
@@ -129,7 +129,10 @@ async def test_a_message_is_kept_no_longer_than_it_is_worth(peer: TwilioPeer, le
 )
 def test_a_refusal_for_good_is_told_by_its_code(status: int, code: int, reason: Reason) -> None:
     outcome = coded(status, code)
-    assert outcome == PermanentFailure(reason=reason, detail=f"{status} {code} In words.", unsubscribed=code == 21610)
+    fact = FACTS.get(code)
+    assert outcome == PermanentFailure(reason=reason, detail=f"{status} {code} In words.", address_fact=fact)
+    assert (fact is AddressFact.UNSUBSCRIBED) == (code == 21610)
+    assert fact is None or reason is Reason.RECIPIENT_REFUSED
 
 
 @pytest.mark.parametrize(

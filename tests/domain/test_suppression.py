@@ -31,7 +31,10 @@ def test_a_hand_over_says_nothing_of_an_address_unless_somebody_says_so() -> Non
         assert fact_of(TransientFailure(reason=reason)) is told
     bounced = TransientFailure(reason=Reason.RECIPIENT_DEFERRED, address_fact=AddressFact.SOFT_REFUSAL)
     assert fact_of(bounced) is AddressFact.SOFT_REFUSAL
-    assert fact_of(PermanentFailure(reason=Reason.RECIPIENT_REFUSED, unsubscribed=True)) is AddressFact.UNSUBSCRIBED
+    assert (
+        fact_of(PermanentFailure(reason=Reason.RECIPIENT_REFUSED, address_fact=AddressFact.UNSUBSCRIBED))
+        is AddressFact.UNSUBSCRIBED
+    )
 
 
 @pytest.mark.parametrize("channel", Channel)

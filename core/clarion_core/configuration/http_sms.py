@@ -135,7 +135,8 @@ class FailurePart(Part):
         "PROVIDER_UNSUPPORTED",
         "HANDOVER_UNKNOWN",
     ]
-    unsubscribed: bool = False
+    address: Annotated[Literal["unsubscribed", "gone"] | None, text("unsubscribed or gone")] = None
+    """What it says of the number itself, which then is suppressed: its owner wants no more, or there is none."""
 
     @model_validator(mode="after")
     def _go_together(self) -> Self:
@@ -143,8 +144,8 @@ class FailurePart(Part):
             raise PydanticCustomError(TOLD, "at and values go together")
         if self.status is None and not self.at:
             raise PydanticCustomError(TOLD, "needs status, or at and values")
-        if self.unsubscribed and self.reason != "RECIPIENT_REFUSED":
-            raise PydanticCustomError(TOLD, "unsubscribed is of RECIPIENT_REFUSED alone")
+        if self.address and self.reason != "RECIPIENT_REFUSED":
+            raise PydanticCustomError(TOLD, "address is of RECIPIENT_REFUSED alone")
         return self
 
 

@@ -57,12 +57,11 @@ class TransientFailure:
 class PermanentFailure:
     """The provider certainly has not got the message and never will.
 
-    `unsubscribed`: because the recipient told it to want no more. `address_fact` as in `TransientFailure`.
+    `address_fact` as in `TransientFailure`.
     """
 
     reason: Reason
     detail: str = ""
-    unsubscribed: bool = False
     address_fact: AddressFact | None = None
 
 

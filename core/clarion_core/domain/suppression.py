@@ -200,8 +200,6 @@ def fact_of(outcome: Outcome) -> AddressFact | None:
     match outcome:
         case Sent():
             return AddressFact.TAKEN
-        case PermanentFailure(unsubscribed=True):
-            return AddressFact.UNSUBSCRIBED
         case TransientFailure(address_fact=fact, reason=reason) | PermanentFailure(address_fact=fact, reason=reason):
             return fact or _GONE.get(reason)
         case _:

@@ -31,7 +31,7 @@ DESCRIBED = HttpSmsPart.model_validate(
         "detail_at": "/text",
         "idempotency_header": "Idempotency-Key",
         "failures": [
-            {"status": [200], "at": "/state", "values": [1], "reason": "RECIPIENT_REFUSED", "unsubscribed": True},
+            {"status": [200], "at": "/state", "values": [1], "reason": "RECIPIENT_REFUSED", "address": "unsubscribed"},
             {"status": [200], "at": "/state", "values": [2], "reason": "MESSAGE_REFUSED"},
             {"status": [200], "at": "/state", "values": ["3"], "reason": "PROVIDER_DEFERRED"},
             {"status": [418], "reason": "PROVIDER_DEFERRED"},

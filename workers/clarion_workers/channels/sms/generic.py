@@ -18,12 +18,14 @@ from clarion_core.configuration.placeholders import Value, prepared
 from clarion_core.domain.delivery import Reason
 from clarion_core.domain.error_class import RETRYABLE
 from clarion_core.domain.medium import Medium
-from clarion_core.domain.outcome import Ambiguous, Outcome, PermanentFailure, Sent, TransientFailure
+from clarion_core.domain.outcome import AddressFact, Ambiguous, Outcome, PermanentFailure, Sent, TransientFailure
 from clarion_workers.channels.answers import refused, said
 from clarion_workers.channels.http import Answer, HttpChannel, Request
 from clarion_workers.channels.kind import Opening, ProviderKind, Supports
 from clarion_workers.channels.pointer import at
 from clarion_workers.channels.sms.message import SmsMessage
+
+_FACTS = {"unsubscribed": AddressFact.UNSUBSCRIBED, "gone": AddressFact.HARD_BOUNCE}
 
 
 class GenericSmsChannel(HttpChannel[SmsMessage]):
@@ -42,23 +44,23 @@ class GenericSmsChannel(HttpChannel[SmsMessage]):
         super().__init__(connections=part.connections, timeout_s=part.timeout_s, tls=tls)
         self._part, self._known = part, known
         self._secrets: dict[str, Value] = {SECRET_PREFIX + name: secret for name, secret in secrets.items()}
-        self._headers, self._query = prepared(part.headers), prepared(part.query)
-        self._body, self._form = prepared(part.body), prepared(part.form)
+        self._fill_headers, self._fill_query = prepared(part.headers), prepared(part.query)
+        self._fill_body, self._fill_form = prepared(part.body), prepared(part.form)
         self._type = _content_type(part)
 
     async def request(self, message: SmsMessage) -> Request:
         """The request for this message, as the configuration describes it."""
         part, values = self._part, self._values(message)
-        described = {name: str(value) for name, value in self._headers(values).items()}
+        described = {name: str(value) for name, value in self._fill_headers(values).items()}
         headers = {**self._type, **described, **self._known}
         if part.idempotency_header:
             headers[part.idempotency_header] = message.delivery_id
-        query = f"?{_form(self._query(values))}" if part.query else ""
+        query = f"?{_form(self._fill_query(values))}" if part.query else ""
         body = b""
         if part.body is not None:
-            body = msgspec.json.encode(self._body(values))
+            body = msgspec.json.encode(self._fill_body(values))
         elif part.form is not None:
-            body = _form(self._form(values)).encode()
+            body = _form(self._fill_form(values)).encode()
         return Request(url=part.url + query, body=body, headers=headers, method=part.method)
 
     def outcome(self, message: SmsMessage, answer: Answer) -> Outcome:
@@ -103,7 +105,7 @@ def _failure(rule: FailurePart, answer: Answer, detail: str) -> Outcome:
         return Ambiguous(detail=detail)
     if reason in RETRYABLE:
         return TransientFailure(reason=reason, detail=detail, retry_after_s=answer.retry_after_s())
-    return PermanentFailure(reason=reason, detail=detail, unsubscribed=rule.unsubscribed)
+    return PermanentFailure(reason=reason, detail=detail, address_fact=_FACTS.get(rule.address or ""))
 
 
 def _plain(value: Any) -> str:

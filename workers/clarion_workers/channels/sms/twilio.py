@@ -13,7 +13,7 @@ from clarion_core.configuration.twilio import TwilioPart
 from clarion_core.domain.delivery import Reason
 from clarion_core.domain.error_class import RETRYABLE
 from clarion_core.domain.medium import Medium
-from clarion_core.domain.outcome import Outcome, PermanentFailure, Sent, TransientFailure
+from clarion_core.domain.outcome import AddressFact, Outcome, PermanentFailure, Sent, TransientFailure
 from clarion_workers.channels import Channel
 from clarion_workers.channels.answers import refused, said
 from clarion_workers.channels.http import Answer, HttpChannel, Request
@@ -33,6 +33,11 @@ REASONS: Mapping[int, Reason] = {
     **dict.fromkeys((21212, 21408, 21606, 21608, 21612, 21659, 21660, 21661), Reason.PROVIDER_UNSUPPORTED),
     **dict.fromkeys((10001, 20003, 20005, 20404, 21701, 21703, 21705, 90010), Reason.PROVIDER_CREDENTIALS),
     **dict.fromkeys((14107, 20429, 21611, 63038), Reason.PROVIDER_DEFERRED),
+}
+
+FACTS: Mapping[int, AddressFact] = {
+    **dict.fromkeys((21211, 21217, 21614, 21635), AddressFact.HARD_BOUNCE),  # it is no number, or no mobile phone's
+    OPTED_OUT: AddressFact.UNSUBSCRIBED,
 }
 
 
@@ -68,13 +73,14 @@ class TwilioChannel(HttpChannel[SmsMessage]):
         told = told if isinstance(told, dict) else {}
         if 200 <= answer.status < 300:
             return Sent(detail=said(answer, told.get("status")), provider_id=str(told.get("sid") or ""))
-        code, detail = told.get("code"), said(answer, told.get("code"), told.get("message"))
-        reason = REASONS.get(code) if isinstance(code, int) and answer.status < 500 else None
+        detail = said(answer, told.get("code"), told.get("message"))
+        code = told["code"] if isinstance(told.get("code"), int) and answer.status < 500 else 0
+        reason = REASONS.get(code)
         if reason is None:
             return refused(answer, detail)
         if reason in RETRYABLE:
             return TransientFailure(reason=reason, detail=detail, retry_after_s=answer.retry_after_s())
-        return PermanentFailure(reason=reason, detail=detail, unsubscribed=code == OPTED_OUT)
+        return PermanentFailure(reason=reason, detail=detail, address_fact=FACTS.get(code))
 
 
 def _open(part: TwilioPart, opening: Opening) -> Channel[SmsMessage]:
