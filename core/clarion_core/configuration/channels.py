@@ -9,8 +9,8 @@ from pydantic_core import PydanticCustomError
 
 from clarion_core.configuration.apns import ApnsPart
 from clarion_core.configuration.fcm import FcmPart
-from clarion_core.configuration.letterhead import LetterheadPart
 from clarion_core.configuration.http_sms import HttpSmsPart
+from clarion_core.configuration.letterhead import LetterheadPart
 from clarion_core.configuration.part import TOLD, Part, RetryPart, ThrottlePart, text
 from clarion_core.configuration.smpp import SmppPart
 from clarion_core.configuration.sms import TextingPart

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from clarion_workers.channels import email, push
 from clarion_workers.channels.kind import ProviderKind
-from clarion_workers.channels.sms.smpp import SMPP
 from clarion_workers.channels.sms.generic import HTTP
+from clarion_workers.channels.sms.smpp import SMPP
 from clarion_workers.channels.sms.twilio import TWILIO
 from clarion_workers.channels.webhook import WEBHOOK
 
