@@ -10,8 +10,7 @@ from urllib.parse import urlsplit
 from clarion_core.configuration.file import read
 from clarion_core.configuration.http_sms import HttpSmsPart
 from clarion_workers.channels.kind import Opening
-from clarion_workers.channels.registry import PROVIDERS
-from clarion_workers.channels.sms.generic import GenericSmsChannel
+from clarion_workers.channels.sms.generic import described
 from clarion_workers.channels.sms.message import SmsMessage
 
 from .over_http import HttpPeer
@@ -39,10 +38,7 @@ class DescribedPeer(HttpPeer):
     def made(self, url: str, tls: ssl.SSLContext | None, secret: str = "right4711", **changes: Any) -> Any:
         where = url + urlsplit(self.PART.url).path
         part = self.PART.model_copy(update={"url": where, **changes})
-        channel = PROVIDERS["http"].open(
-            part, Opening(environment={self.VARIABLE: secret}, message_id_domain="mail.example.com")
-        )
-        assert isinstance(channel, GenericSmsChannel)
+        channel = described(part, Opening(environment={self.VARIABLE: secret}, message_id_domain="mail.example.com"))
         channel._tls = tls  # the configuration would name a file
         return channel
 

@@ -19,11 +19,13 @@ from clarion_core.domain.delivery import Reason
 from clarion_core.domain.error_class import RETRYABLE
 from clarion_core.domain.medium import Medium
 from clarion_core.domain.outcome import AddressFact, Ambiguous, Outcome, PermanentFailure, Sent, TransientFailure
+from clarion_workers.channels import Channel
 from clarion_workers.channels.answers import refused, said
 from clarion_workers.channels.http import Answer, HttpChannel, Request
 from clarion_workers.channels.kind import Opening, ProviderKind, Supports
 from clarion_workers.channels.pointer import at
 from clarion_workers.channels.sms.message import SmsMessage
+from clarion_workers.channels.sms.senders import from_senders
 
 _FACTS = {"unsubscribed": AddressFact.UNSUBSCRIBED, "gone": AddressFact.HARD_BOUNCE}
 
@@ -140,13 +142,18 @@ def _known(auth: AuthPart | None, opening: Opening) -> dict[str, str]:
     return {auth.header.name: f"{auth.header.prefix}{opening.secret(auth.header.secret).strip()}"}
 
 
-def _open(part: HttpSmsPart, opening: Opening) -> GenericSmsChannel:
+def described(part: HttpSmsPart, opening: Opening) -> GenericSmsChannel:
+    """The channel to a provider as its part of the configuration describes it."""
     return GenericSmsChannel(
         part,
         secrets={each.name: opening.secret(each.secret) for each in part.secrets},
         known=_known(part.auth, opening),
         tls=ssl.create_default_context(cafile=part.ca_file) if part.ca_file else None,
     )
+
+
+def _open(part: HttpSmsPart, opening: Opening) -> Channel[SmsMessage]:
+    return from_senders(described(part, opening), opening)
 
 
 HTTP = ProviderKind(
