@@ -15,6 +15,8 @@ from clarion.v1 import (
     campaign_service_pb2_grpc,
     delivery_service_pb2,
     delivery_service_pb2_grpc,
+    suppression_service_pb2,
+    suppression_service_pb2_grpc,
     trigger_service_pb2,
     trigger_service_pb2_grpc,
     worker_service_pb2,
@@ -32,6 +34,7 @@ from clarion_core.store.connection import connect, connect_blocking
 from clarion_core.store.dead_letters import DeadLetterStore
 from clarion_core.store.events import EventStore
 from clarion_core.store.store import Store
+from clarion_core.store.suppressions import AllowLists, Suppressions
 from clarion_core.store.triggers import TriggerStore
 from clarion_core.store.upkeep import Upkeep
 from clarion_core.store.workers import WorkerStore
@@ -45,6 +48,7 @@ from clarion_server.edge import MAX_REQUEST, Edge
 from clarion_server.health import Readiness
 from clarion_server.metrics import ServerMetrics
 from clarion_server.repeats import Repeats
+from clarion_server.suppression_service import SuppressionService
 from clarion_server.trigger_service import TriggerService
 from clarion_server.triggering import Triggers
 from clarion_server.watch import HEARTBEAT_S, Watches
@@ -57,6 +61,7 @@ SERVICES = tuple(
         (trigger_service_pb2, "TriggerService"),
         (delivery_service_pb2, "DeliveryService"),
         (worker_service_pb2, "WorkerService"),
+        (suppression_service_pb2, "SuppressionService"),
     )
 )
 
@@ -186,6 +191,9 @@ class Server:
             DeliveryService(triggers, trigger_store, dead_letters, repeats, settings.message_id_domain), server
         )
         worker_service_pb2_grpc.add_WorkerServiceServicer_to_server(WorkerService(self._workers), server)
+        suppression_service_pb2_grpc.add_SuppressionServiceServicer_to_server(
+            SuppressionService(Suppressions(store), AllowLists(store), repeats), server
+        )
         health_pb2_grpc.add_HealthServicer_to_server(self._readiness.servicer, server)
         if settings.reflection:
             reflection.enable_server_reflection((*SERVICES, "grpc.health.v1.Health", reflection.SERVICE_NAME), server)

@@ -24,6 +24,8 @@ from clarion.v1 import (
     delivery_pb2,
     delivery_service_pb2,
     error_reason_pb2,
+    suppression_pb2,
+    suppression_service_pb2,
     trigger_pb2,
     trigger_service_pb2,
     worker_pb2,
@@ -40,11 +42,12 @@ from clarion_core.domain.content import (
 from clarion_core.domain.delivery import DeliveryState, Reason
 from clarion_core.domain.error_class import ErrorClass
 from clarion_core.domain.medium import PLATFORMS, Channel, Medium
+from clarion_core.domain.suppression import SuppressionReason
 from clarion_core.domain.trigger import MAX_RECIPIENTS, Counts, TriggerState
 from clarion_core.domain.worker import BatchState, WorkerState
 from clarion_core.push.limits import COLLAPSE_ID_MAX, PAYLOAD_MAX
 from clarion_core.urls import MAX_CHARACTERS
-from clarion_server import convert_campaign, convert_content, convert_trigger, convert_worker
+from clarion_server import convert_campaign, convert_content, convert_suppression, convert_trigger, convert_worker
 from clarion_server.paging import DEFAULT_SIZE, MAX_SIZE
 
 ROOT = Path(__file__).parents[2]
@@ -56,6 +59,8 @@ FILES = [
     delivery_pb2,
     delivery_service_pb2,
     error_reason_pb2,
+    suppression_pb2,
+    suppression_service_pb2,
     trigger_pb2,
     trigger_service_pb2,
     worker_pb2,
@@ -190,16 +195,16 @@ def test_limits_are_the_same_in_the_contract_and_in_the_code() -> None:
 
 
 def test_every_call_that_changes_something_takes_a_request_id() -> None:
-    for module in (campaign_service_pb2, trigger_service_pb2, worker_service_pb2):
+    for module in (campaign_service_pb2, trigger_service_pb2, worker_service_pb2, suppression_service_pb2):
         for service in module.DESCRIPTOR.services_by_name.values():
             for method in service.methods:
-                changes = not method.name.startswith(("Get", "List", "Watch", "Preview"))
+                changes = not method.name.startswith(("Get", "List", "Watch", "Preview", "Check"))
                 assert ("request_id" in method.input_type.fields_by_name) == changes
                 assert ("replayed" in method.output_type.fields_by_name) == changes
 
 
 def test_every_request_and_answer_is_its_call_s_own() -> None:
-    for module in (campaign_service_pb2, trigger_service_pb2, delivery_service_pb2, worker_service_pb2):
+    for module in (module for module in FILES if module.DESCRIPTOR.services_by_name):
         for service in module.DESCRIPTOR.services_by_name.values():
             for method in service.methods:
                 assert method.input_type.name == f"{method.name}Request"
@@ -268,6 +273,12 @@ TABLES: dict[str, Table] = {
         ErrorClass,
         delivery_pb2.Delivery.ErrorClass.DESCRIPTOR,
         {"ERROR_CLASS_UNSPECIFIED"},
+    ),
+    "suppression reasons": (
+        convert_suppression.SUPPRESSION_REASONS,
+        SuppressionReason,
+        suppression_pb2.Suppression.Reason.DESCRIPTOR,
+        {"REASON_UNSPECIFIED"},
     ),
     "reasons": (convert_trigger.REASONS, Reason, delivery_pb2.Delivery.Reason.DESCRIPTOR, set()),
 }

@@ -13,7 +13,13 @@ from google.protobuf.message import Message
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from clarion.v1 import campaign_service_pb2, delivery_service_pb2, trigger_service_pb2, worker_service_pb2
+from clarion.v1 import (
+    campaign_service_pb2,
+    delivery_service_pb2,
+    suppression_service_pb2,
+    trigger_service_pb2,
+    worker_service_pb2,
+)
 from support.clarion import CAMPAIGN, Clarion, a_recipient
 from support.refusal import refusal_of
 
@@ -24,6 +30,7 @@ SERVICES = [
         (trigger_service_pb2, "TriggerService"),
         (delivery_service_pb2, "DeliveryService"),
         (worker_service_pb2, "WorkerService"),
+        (suppression_service_pb2, "SuppressionService"),
     )
 ]
 METHODS = {method.name: method for service in SERVICES for method in service.methods}
@@ -46,6 +53,8 @@ WORDS = [
     "",
     "welcome",
     "email",
+    "webhook",
+    "push",
     "en",
     "ana@example.com",
     "Shop <shop@example.com>",
@@ -98,6 +107,7 @@ def messages(descriptor: Descriptor) -> st.SearchStrategy[Any]:
     if descriptor.full_name == struct_pb2.Value.DESCRIPTOR.full_name:
         return JSON.map(as_value)
     often = {"name", "campaign", "trigger", "campaign_id", "recipients", "recipient", "contents", "email"}
+    often |= {"channel", "target", "targets", "entries", "suppressions", "addresses"}
     present = {f.name: fields_of(f) for f in descriptor.fields if f.name in often}
     return st.fixed_dictionaries(
         present, optional={f.name: fields_of(f) for f in descriptor.fields if f.name not in often}
@@ -113,7 +123,13 @@ def as_value(value: Any) -> Any:
 def request_of(name: str, fields: dict[str, Any]) -> Message:
     module = next(
         m
-        for m in (campaign_service_pb2, trigger_service_pb2, delivery_service_pb2, worker_service_pb2)
+        for m in (
+            campaign_service_pb2,
+            trigger_service_pb2,
+            delivery_service_pb2,
+            worker_service_pb2,
+            suppression_service_pb2,
+        )
         if hasattr(m, f"{name}Request")
     )
     message: Message = getattr(module, f"{name}Request")(**fields)
@@ -121,9 +137,8 @@ def request_of(name: str, fields: dict[str, Any]) -> Message:
 
 
 async def ask(clarion: Clarion, name: str, request: Message) -> None:
-    stub = next(
-        s for s in (clarion.campaigns, clarion.triggers, clarion.deliveries, clarion.workers) if hasattr(s, name)
-    )
+    stubs = (clarion.campaigns, clarion.triggers, clarion.deliveries, clarion.workers, clarion.suppressions)
+    stub = next(s for s in stubs if hasattr(s, name))
     call = getattr(stub, name)(request)
     try:
         await (call if METHODS[name].server_streaming is False else call.read())

@@ -19,7 +19,7 @@ from clarion_core.domain.suppression import (
 )
 from clarion_core.store.keys import CONTROL, LIMITS, key
 from clarion_core.store.store import Store
-from clarion_core.store.suppressions import Added, AllowLists, AllowListState, Place, Suppressions, Told
+from clarion_core.store.suppressions import BEGINNING, Added, AllowLists, AllowListState, Place, Suppressions, Told
 from support.lists import let_pass
 
 EMAIL, SMS, PUSH, WEBHOOK = Channel.EMAIL, Channel.SMS, Channel.PUSH, Channel.WEBHOOK
@@ -76,7 +76,7 @@ async def test_nobody_is_suppressed_where_no_list_is(suppressions: Suppressions)
 async def test_an_address_is_suppressed_from_the_moment_it_is_added_until_it_is_removed(
     suppressions: Suppressions,
 ) -> None:
-    assert await add(suppressions, ADA, source="api", comment="asked by phone") is Added.ADDED
+    assert await add(suppressions, ADA, source="api", comment="asked by phone | twice\n") is Added.ADDED
     found = await verdict(suppressions)
     assert found.kind is KINDS.ADDRESS_SUPPRESSED
     assert found.by
@@ -84,7 +84,7 @@ async def test_an_address_is_suppressed_from_the_moment_it_is_added_until_it_is_
         ADA,
         REASONS.MANUAL,
         "api",
-        "asked by phone",
+        "asked by phone | twice ",
     )
     assert found.by.create_ms > 0
     assert found.by.expire_ms == 0
@@ -306,9 +306,9 @@ async def test_a_walk_sees_what_is_there_all_along_once_however_the_list_grows_a
     stays = [f"user-{index}@example.com" for index in range(3000)]
     await suppressions.add("default", EMAIL, [entry(each) for each in stays])
     seen: list[str] = []
-    place: Place | None = Place()
+    place: Place | None = BEGINNING
     grown = 0
-    while place:
+    while place is not None:
         page, place = await suppressions.page("default", EMAIL, place, 100)
         assert len(page) <= 100
         seen += [each.target.value for each in page]

@@ -12,6 +12,7 @@ from clarion.v1 import (
     campaign_service_pb2,
     campaign_service_pb2_grpc,
     delivery_service_pb2_grpc,
+    suppression_service_pb2_grpc,
     trigger_pb2,
     trigger_service_pb2,
     trigger_service_pb2_grpc,
@@ -38,6 +39,7 @@ class Clarion:
         self.campaigns = campaign_service_pb2_grpc.CampaignServiceStub(channel)
         self.triggers = trigger_service_pb2_grpc.TriggerServiceStub(channel)
         self.workers = worker_service_pb2_grpc.WorkerServiceStub(channel)
+        self.suppressions = suppression_service_pb2_grpc.SuppressionServiceStub(channel)
         self.deliveries = delivery_service_pb2_grpc.DeliveryServiceStub(channel)
         return self
 

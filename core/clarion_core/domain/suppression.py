@@ -191,7 +191,8 @@ def ajo_code(reason: Reason, channel: Channel) -> str:
 
 # What a reason says of the address by itself; other refusals bring an `address_fact`, or say nothing of it.
 _GONE: Mapping[Reason, AddressFact] = {
-    reason: AddressFact[reason.name] for reason in Reason if reason.name in ("DEVICE_GONE", "ENDPOINT_GONE")
+    Reason.DEVICE_GONE: AddressFact.DEVICE_GONE,
+    Reason.ENDPOINT_GONE: AddressFact.ENDPOINT_GONE,
 }
 
 

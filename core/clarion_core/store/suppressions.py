@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeAlias
 
 from clarion_core.domain.medium import Channel
 from clarion_core.domain.outcome import AddressFact
@@ -53,12 +54,9 @@ class Told:
     comment: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a walk through a list goes on: behind this entry, in the list's own order."""
-
-    hash: int = 0
-    field: str = ""
+Place: TypeAlias = str
+"""Where a walk through a list goes on: a hash in hexadecimal, or the beginning of one. It holds nobody's data."""
+BEGINNING: Place = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,21 +105,16 @@ class Lists:
 
         The order is the list's own. What is there all along is seen once, whatever is added or removed meanwhile.
         """
-        following, field, *rows = await self._store.call(
-            "list_page",
-            CONTROL,
-            list=self.name(workspace, channel),
-            hash=after.hash,
-            after=after.field,
-            limit=min(limit, AT_ONCE),
+        following, *rows = await self._store.call(
+            "list_page", CONTROL, list=self.name(workspace, channel), place=after, limit=min(limit, AT_ONCE)
         )
         entries = [_entry(field.decode(), value.decode()) for field, value in rows]
-        return entries, Place(following, field.decode()) if following >= 0 else None
+        return entries, following.decode() or None
 
     async def walk(self, workspace: str, channel: Channel) -> AsyncIterator[Entry]:
         """Every entry, page by page."""
-        place: Place | None = Place()
-        while place:
+        place: Place | None = BEGINNING
+        while place is not None:
             entries, place = await self.page(workspace, channel, place, AT_ONCE)
             for entry in entries:
                 yield entry
@@ -170,7 +163,7 @@ class Suppressions(Lists):
                     address_form(channel, each.address),
                     each.fact.value,
                     soft_bounces,
-                    _plain(each.source, SOURCE_MAX),
+                    _source(each.source),
                     _plain(each.comment, COMMENT_MAX),
                 )
                 for each in told[at : at + AT_ONCE]
@@ -205,8 +198,12 @@ class AllowLists(Lists):
 
 
 def _plain(text: str, most: int) -> str:
-    """Text as an entry holds it: on one line, and without what separates its parts."""
-    return "".join(char if char.isprintable() and char != "|" else " " for char in text[:most])
+    """Text as an entry holds it: cut, and on one line."""
+    return "".join(char if char.isprintable() else " " for char in text[:most])
+
+
+def _source(text: str) -> str:
+    return _plain(text, SOURCE_MAX).replace("|", " ")  # which ends it
 
 
 def _field(target: Target) -> str:
@@ -219,8 +216,8 @@ def _target(field: str) -> Target:
 
 def _row(entry: Entry) -> tuple[str, str, int, str, str]:
     letter = entry.reason.value if entry.reason else _ALLOWED
-    source, comment = _plain(entry.source, SOURCE_MAX), _plain(entry.comment, COMMENT_MAX)
-    return _field(entry.target), letter, -(-entry.expire_ms // 1000), source, comment
+    comment = _plain(entry.comment, COMMENT_MAX)
+    return _field(entry.target), letter, -(-entry.expire_ms // 1000), _source(entry.source), comment
 
 
 def _entry(field: str, value: str) -> Entry:

@@ -311,44 +311,46 @@ end
 
 local BUCKETS_AT_ONCE, TRIM_AT_ONCE = 64, 16
 
--- A bucket's entries from a hash and field on, in the order of hashes: {hash, field, value}
-function list.in_order(name, from, after)
+-- A bucket's entries behind a place, in the order of hashes: {whole hash, field, value}
+function list.in_order(name, place)
   local flat, rows = redis.call('HGETALL', name), {}
   for i = 1, #flat, 2 do
-    local hash = list.hash(flat[i])
-    if hash > from or (hash == from and flat[i] > after) then
+    local hash = redis.sha1hex(flat[i])
+    if hash > place then
       rows[#rows + 1] = {hash, flat[i], flat[i + 1]}
     end
   end
   table.sort(rows, function(a, b)
-    return a[1] < b[1] or (a[1] == b[1] and a[2] < b[2])
+    return a[1] < b[1]
   end)
   return rows
 end
 
--- A page of a list. request: list, hash, after (behind this hash and field), limit
--- answer: {next hash or -1 at the end, next field, {field, value} …}: what is in force
+-- A page of a list. A place is a hash in hexadecimal, or the beginning of one: what is behind it is still to come.
+-- request: list, place, limit; answer: {next place, or '' at the end, {field, value} …}: what is in force
 function list.on_page(_, args)
   local r = cmsgpack.unpack(args[1])
   local l, now_s = list.open(r.list), math.floor(now_ms() / 1000)
-  local rows, hash, after = {}, r.hash, r.after
+  local rows, place = {}, r.place
+  local hash = tonumber(string.sub(place .. '00000000', 1, 8), 16)
   for _ = 1, BUCKETS_AT_ONCE do
     local name, first, span = list.bucket(l, hash)
-    for _, row in ipairs(list.in_order(name, hash, after)) do
+    for _, row in ipairs(list.in_order(name, place)) do
       if list.holds(list.entry(row[3]), now_s) then
         if #rows == r.limit then
-          return {hash, after, unpack(rows)}
+          return {place, unpack(rows)}
         end
         rows[#rows + 1] = {row[2], row[3]}
       end
-      hash, after = row[1], row[2]
+      place = row[1]
     end
-    hash, after = first + span, ''
+    hash = first + span
     if hash >= HASHES then
-      return {-1, '', unpack(rows)}
+      return {'', unpack(rows)}
     end
+    place = string.format('%08x', hash)
   end
-  return {hash, after, unpack(rows)}
+  return {place, unpack(rows)}
 end
 
 -- Remove what is over from the next few buckets of a list. request: list; answer: how many were removed
