@@ -118,3 +118,14 @@ def test_keys_are_what_they_were() -> None:
     assert rsa_key(pem(rsa_private_key())).private_numbers() == rsa_private_key().private_numbers()
     key = p256_private_key()
     assert p256_key(pem(key)).private_numbers() == key.private_numbers()
+
+
+def test_the_pages_example_fits(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "push.md").read_text("utf-8")
+    path = tmp_path / "channels.yaml"
+    path.write_text(page.partition("```yaml\n")[2].partition("```")[0], "utf-8")
+    push = read(path).push
+    assert push
+    assert [provider.kind for provider in push.providers] == ["fcm", "apns", "webpush"]
+    assert push.providers[0].fcm
+    assert push.providers[0].fcm.credentials.file == tmp_path / "secrets" / "firebase.json"
