@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from urllib.parse import unquote
 
@@ -24,9 +24,9 @@ _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _NUMERIC = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Url:
-    """An http or https address in its normal form.
+    """An http or https address in its normal form; without slots, since one is read once and called often.
 
     `host` is in ASCII and lower case, `address` is it where it is an IP address; `target` is path and query as written.
     """
@@ -37,17 +37,17 @@ class Url:
     target: str
     address: IPv4Address | IPv6Address | None = None
 
-    @property
+    @cached_property
     def origin(self) -> str:
         """Scheme, host and port: `https://hooks.example.com:443`."""
         return f"{self.scheme}://{self._netloc}:{self.port}"
 
-    @property
+    @cached_property
     def path(self) -> str:
         """The path, at least a slash."""
         return self.target.partition("?")[0]
 
-    @property
+    @cached_property
     def text(self) -> str:
         """The address written out."""
         port = "" if self.port == PORTS[self.scheme] else f":{self.port}"

@@ -25,6 +25,7 @@ from benchmarks import (
     profiling,
     push,
     throttle,
+    webhook,
     weigh,
 )
 from benchmarks.peers import side_by_side
@@ -41,6 +42,7 @@ PARTS: Mapping[str, Callable[[Plan], Awaitable[list[Row]]]] = {
     "ceiling": ceiling.measure,
     "deliver": deliver.measure,
     "push": push.measure,
+    "webhook": webhook.measure,
     "peers": side_by_side.measure,
     "failover": failover.measure,
     "idle": idle.measure,

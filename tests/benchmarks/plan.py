@@ -36,6 +36,8 @@ class Plan:
     outages: int = 5  # of a provider, each longer than the one before
     push: int = 10_000  # notifications a round
     push_rounds: int = 5
+    webhooks: int = 10_000  # calls a round
+    webhook_rounds: int = 5
     kept: int = 20_000  # deliveries whose records are weighed
     signed: int = 1_500  # messages a round
 
@@ -68,6 +70,8 @@ class Plan:
             outages=1,
             push=2_000,
             push_rounds=2,
+            webhooks=2_000,
+            webhook_rounds=2,
             kept=2_000,
             signed=150,
         )

@@ -56,6 +56,8 @@ BARS: Mapping[str, Bar] = {
     "deliver_vs_bullmq": Bar("ratio", True, 4),
     "push_fcm": Bar("ratio", True, 0.5),
     "push_apns": Bar("ratio", True, 0.5),
+    "webhook": Bar("ratio", True, 0.5),
+    "webhook_slow_endpoint": Bar("value", True, 2_000),
     "rss_drift_mib": Bar("value", False, 10),
     "idle_p50_ms": Bar("value", False, 10),
     "idle_p99_ms": Bar("value", False, 40),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import aiohttp
@@ -17,15 +17,12 @@ from clarion_core.domain.delivery import Reason
 from clarion_core.domain.outcome import Outcome, PermanentFailure, TransientFailure
 from clarion_core.urls import read_url
 from clarion_workers.channels.guard import Guard
-from clarion_workers.channels.http import IDLE_S, Answer, HttpChannel, NoTurn, Request
+from clarion_workers.channels.http import IDLE_S, Answer, HttpChannel, Request
 from clarion_workers.channels.webhook.answers import meaning, meaning_of
-from clarion_workers.channels.webhook.endpoints import Busy, Endpoints
+from clarion_workers.channels.webhook.endpoints import Endpoints
 from clarion_workers.channels.webhook.message import WebhookMessage
 from clarion_workers.channels.webhook.signing import Signers
 
-_BUSY = TransientFailure(
-    reason=Reason.RECIPIENT_DEFERRED, detail="not called: as many calls as may be are under way at its host"
-)
 _UNSIGNED = PermanentFailure(
     reason=Reason.ENDPOINT_FORBIDDEN, detail="may not be called: the channel configuration has no secret for it"
 )
@@ -85,7 +82,7 @@ class WebhookChannel(HttpChannel[WebhookMessage]):
             origin = read_url(message.url).origin
         except ValueError:
             return self._room
-        return self._turn(origin)
+        return self._endpoints.turn(origin, self._room)
 
     def session(self) -> Mapping[str, Any]:
         """The guard's connector, or its proxy."""
@@ -102,11 +99,3 @@ class WebhookChannel(HttpChannel[WebhookMessage]):
         """Let go of kept connections; nothing is being sent when it is called."""
         await super().close()
         self._guard.close()
-
-    @asynccontextmanager
-    async def _turn(self, origin: str) -> AsyncIterator[None]:
-        try:
-            async with self._endpoints.turn(origin), self._room:
-                yield
-        except Busy:
-            raise NoTurn(_BUSY) from None

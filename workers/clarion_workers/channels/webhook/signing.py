@@ -60,4 +60,11 @@ def _keys(secrets: Sequence[Secret], read: Callable[[Secret], str]) -> list[Sign
 def _sign(key: SigningKey) -> Sign:
     if key.scheme == "v1a":
         return Ed25519PrivateKey.from_private_bytes(key.value).sign
-    return lambda signed: hmac.digest(key.value, signed, "sha256")
+    keyed = hmac.new(key.value, digestmod="sha256")  # its copies are twice as fast as to begin with the key again
+
+    def sign(signed: bytes) -> bytes:
+        mac = keyed.copy()
+        mac.update(signed)
+        return mac.digest()
+
+    return sign
