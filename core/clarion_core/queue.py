@@ -23,7 +23,8 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from clarion_core import logs
-from clarion_core.store.keys import key
+from clarion_core.domain.medium import Medium
+from clarion_core.store.keys import key, queue_of
 
 JOB = "deliver"
 POLL_S = 0.5  # the timer behind the wake tokens: a lost token costs this much
@@ -32,7 +33,7 @@ REST_S = 1.0  # a job that left its place in the queue as it was is not started 
 _NEVER_S = 365 * 86_400
 
 log = logs.get(__name__)
-Deliver = Callable[[dict[str, Any], str, str, int], Awaitable[None]]
+Deliver = Callable[[dict[str, Any], str, str, str, int], Awaitable[None]]
 
 
 def serialize(job: dict[str, Any]) -> bytes:
@@ -51,35 +52,38 @@ def job_function(deliver: Deliver) -> Function:
     return func(cast("WorkerCoroutine", deliver), name=JOB, keep_result=0, timeout=_NEVER_S, max_tries=1_000_000)
 
 
-def job_parts(job_id: str) -> tuple[str, str, int]:
-    """Shard, batch and epoch of a job, as its id has them: `{shard}:batch:epoch`."""
+def job_parts(job_id: str) -> tuple[str, str, str, int]:
+    """Shard, via, batch and epoch of a job, as its id has them: `{shard}:via:batch:epoch`."""
     shard, _, rest = job_id[1:].partition("}:")
+    via, _, rest = rest.partition(":")
     batch, _, epoch = rest.rpartition(":")
-    return shard, batch, int(epoch)
+    return shard, via, batch, int(epoch)
 
 
 class LaneWorker(Worker):
-    """arq's worker for one lane of one shard, woken by tokens.
+    """arq's worker for one medium of one lane of one shard, woken by tokens.
 
     Work starts on the first of: a wake token, the end of a job of its own, a timer of at most half a second that ends
     early for the next due job. Tokens are waited for with a free slot only, so that they reach a worker that can act.
     """
 
-    def __init__(self, redis: Redis, blocking: Redis, *, shard: int, lane: str, deliver: Deliver, jobs: int) -> None:
+    def __init__(
+        self, redis: Redis, blocking: Redis, *, shard: int, lane: str, medium: Medium, deliver: Deliver, jobs: int
+    ) -> None:
         super().__init__(
             functions=[job_function(deliver)],
-            queue_name=key(shard, "queue", lane),
+            queue_name=key(shard, "queue", queue_of(lane, medium)),
             redis_pool=ArqRedis(connection_pool=redis.connection_pool),
             handle_signals=False,
             max_jobs=jobs,
             poll_delay=POLL_S,
             queue_read_limit=max(8 * jobs, 100),
         )
-        self.lane = lane
+        self.lane, self.medium = lane, medium
         self._deliver = deliver
         self._ended: OrderedDict[str, float] = OrderedDict()  # jobs by when they ended, the last seconds
         self.is_paused = False
-        self._wake_key = key(shard, "wake", lane)
+        self._wake_key = key(shard, "wake", queue_of(lane, medium))
         self._blocking: Any = blocking
         self._ready = asyncio.Event()  # something may be there to start
         self._free = asyncio.Event()  # a slot is free

@@ -36,11 +36,12 @@ from clarion_core.domain.errors import (
 )
 from clarion_core.domain.feedback import FeedbackCounts
 from clarion_core.domain.medium import Channel
+from clarion_core.domain.owed import owed
 from clarion_core.domain.recipient import Recipient
 from clarion_core.domain.trigger import Counts
 from clarion_core.store.campaigns import CampaignStore, RequestKey, Slot
 from clarion_core.store.records import decode_campaign, fingerprint
-from clarion_server.recipients import is_reached, recipient_problems, unreached
+from clarion_server.recipients import recipient_problems, unreached
 
 TRIES = 5
 
@@ -289,13 +290,14 @@ class Campaigns:
 
 def _previewed(definition: Definition, recipient: Recipient, channel: Channel | None) -> list[Channel]:
     """The channels to show: those that reach the recipient, or the one that was asked for."""
+    reached = {each.medium.channel for each in owed(definition, recipient)}
     if channel is None:
-        return [each for each in definition.contents if is_reached(definition, each, recipient)]
+        return [each for each in definition.contents if each in reached]
     if channel not in definition.contents:
         said = ", ".join(definition.contents)
         description = f"the campaign says nothing there; it has content for {said}"
         raise InvalidRequest.of([FieldProblem(path="channel", description=description)])
-    if not is_reached(definition, channel, recipient):
+    if channel not in reached:
         raise RecipientsRefused.of([unreached([channel], "recipient")])
     return [channel]
 

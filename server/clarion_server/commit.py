@@ -69,13 +69,13 @@ class Committer:
         deliveries = size = 0
         while self._waiting:
             item, verdict = self._waiting[0]
-            if flight and (deliveries + len(item.rows) > FLIGHT_DELIVERIES or size + item.bytes > FLIGHT_BYTES):
+            if flight and (deliveries + item.unstaged > FLIGHT_DELIVERIES or size + item.bytes > FLIGHT_BYTES):
                 break
             self._waiting.popleft()
             self._waiting_bytes -= item.bytes
             if not verdict.done():  # else its caller is gone
                 flight.append((item, verdict))
-                deliveries += max(1, len(item.rows))
+                deliveries += max(1, item.unstaged)
                 size += item.bytes
         return flight
 

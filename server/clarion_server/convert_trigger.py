@@ -10,6 +10,7 @@ from clarion.v1 import delivery_pb2, trigger_pb2, trigger_service_pb2
 from clarion_core.domain.delivery import DeliveryState, Reason
 from clarion_core.domain.error_class import ERROR_CLASSES, RETRYABLE, ErrorClass
 from clarion_core.domain.errors import FieldProblem, InvalidRequest
+from clarion_core.domain.ids import medium_of
 from clarion_core.domain.medium import Channel, Medium
 from clarion_core.domain.recipient import Device, Recipient
 from clarion_core.domain.trigger import Counts, Refusal, Trigger, TriggerEvent, TriggerState, trigger_name
@@ -122,11 +123,12 @@ def from_counts(counts: Counts, refused: int) -> trigger_pb2.DeliveryCounts:
 
 def from_delivery(trigger: Trigger, stored: StoredDelivery, message_id_domain: str) -> Delivery:
     """A delivery as the contract shows it."""
+    medium = medium_of(stored.id)
     record, error_class = stored.record, ERROR_CLASSES[stored.record.reason]
     return Delivery(
         name=f"{trigger.name}/deliveries/{stored.id}",
         user_id=stored.recipient.user_id,
-        channel="email",
+        channel=medium.channel.value,
         state=DELIVERY_STATES[record.state],
         reason=REASONS[record.reason],
         detail=record.detail,
@@ -135,7 +137,7 @@ def from_delivery(trigger: Trigger, stored: StoredDelivery, message_id_domain: s
         create_time=timestamp(trigger.create_ms),
         update_time=timestamp(record.time_ms or trigger.create_ms),
         next_attempt_time=timestamp(record.due_ms),
-        message_id=f"<{stored.id}@{message_id_domain}>",
+        message_id=f"<{stored.id}@{message_id_domain}>" if medium is Medium.EMAIL else stored.id,
         provider=record.provider,
         redrive_time=timestamp(record.since_ms),
         discard_time=timestamp(stored.discard_ms),
@@ -154,7 +156,7 @@ def from_event(event: TriggerEvent, campaign_id: str, refused: int) -> trigger_s
     change = trigger_service_pb2.WatchTriggerResponse.Change(
         deliveries=[
             trigger_service_pb2.DeliveryChange(
-                delivery=f"{name}/deliveries/{event.base}-{move.number}",
+                delivery=f"{name}/deliveries/{move.delivery}",
                 state=DELIVERY_STATES[DeliveryState(move.state)],
                 attempts=move.attempts,
                 reason=REASONS[Reason(move.reason)],

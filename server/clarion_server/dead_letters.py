@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from clarion_core.domain.campaign import CampaignState, campaign_key
 from clarion_core.domain.delivery import DeliveryState, Reason
 from clarion_core.domain.errors import CampaignNotFound, CampaignStateError, FieldProblem, InvalidRequest
+from clarion_core.domain.medium import media_of
 from clarion_core.domain.trigger import Trigger, TriggerState
 from clarion_core.store.campaigns import CampaignStore
 from clarion_core.store.dead_letters import DeadLetterStore
@@ -121,9 +122,8 @@ class DeadLetters:
             stored = await self._triggers.get(trigger_id)
             if stored is None or not wanted.is_of(stored.trigger):
                 continue
-            base, number = delivery_id.split("-")
-            skip = int(number) - stored.placement.start
-            if base != stored.placement.base or not 0 <= skip < stored.placement.count:
+            skip = stored.placement.position(delivery_id)
+            if skip is None:
                 continue
             rows = await self._triggers.deliveries(trigger_id, stored.placement, skip, 1)
             found += [Found(trigger=stored, deliveries=[row]) for row in rows if wanted.fits(row)]
@@ -158,6 +158,7 @@ class DeadLetters:
         definition = await self._campaigns.definition(campaign, revision)
         if definition is None:
             return 0
+        configurations = {medium: name for channel, name in definition.channels.items() for medium in media_of(channel)}
         return max(
             0,
             await self._store.redrive(
@@ -167,6 +168,7 @@ class DeadLetters:
                 revision=revision,
                 lane=definition.lane,
                 policy=policy_code(definition),
+                configurations=configurations,
             ),
         )
 

@@ -10,7 +10,7 @@ import msgspec
 from clarion.v1 import delivery_service_pb2 as pb
 from clarion.v1 import delivery_service_pb2_grpc
 from clarion_core.domain.errors import DeliveryNotFound
-from clarion_core.domain.trigger import MAX_RECIPIENTS
+from clarion_core.domain.trigger import MAX_DELIVERIES
 from clarion_core.store.triggers import TriggerStore
 from clarion_server.convert_trigger import from_delivery, milliseconds, to_reasons, to_states
 from clarion_server.dead_letters import DeadLetters, Filter, Position
@@ -22,7 +22,7 @@ from clarion_server.triggering import Triggers
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Ms = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
-Skip = Annotated[int, msgspec.Meta(ge=0, le=MAX_RECIPIENTS)]
+Skip = Annotated[int, msgspec.Meta(ge=0, le=MAX_DELIVERIES)]
 
 _AboutDeadLetters = pb.ListDeadLettersRequest | pb.RedriveDeadLettersRequest | pb.DiscardDeadLettersRequest
 
@@ -48,9 +48,8 @@ class DeliveryService(delivery_service_pb2_grpc.DeliveryServiceServicer):
         """Read one delivery."""
         campaign, trigger_id, delivery_id = delivery_ids(request.name)
         stored = await self._triggers.get(workspace(), campaign, trigger_id)
-        base, number = delivery_id.split("-")
-        skip = int(number) - stored.placement.start
-        if base != stored.placement.base or not 0 <= skip < stored.placement.count:
+        skip = stored.placement.position(delivery_id)
+        if skip is None:
             raise DeliveryNotFound(request.name)
         found = await self._store.deliveries(trigger_id, stored.placement, skip, 1)
         if not found:

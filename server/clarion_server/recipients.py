@@ -10,6 +10,7 @@ from clarion_core.domain.campaign import Campaign, Definition
 from clarion_core.domain.context import ContextSchema
 from clarion_core.domain.errors import FieldProblem
 from clarion_core.domain.medium import Channel
+from clarion_core.domain.owed import owed
 from clarion_core.domain.recipient import Device, Recipient
 from clarion_core.telephone import check_number
 from clarion_core.urls import read_url
@@ -40,15 +41,6 @@ def recipient_problems(
     return problems
 
 
-def is_reached(definition: Definition, channel: Channel, recipient: Recipient) -> bool:
-    """Whether a campaign that speaks on this channel has an address for the recipient there."""
-    if channel is Channel.PUSH:
-        return bool(recipient.devices)
-    if recipient.addresses.get(channel.value):
-        return True
-    return channel is Channel.WEBHOOK and definition.webhook is not None and bool(definition.webhook.url)
-
-
 def unreached(channels: list[Channel], path: str) -> FieldProblem:
     """Says that a recipient has no address for any of these channels."""
     if len(channels) == 1:
@@ -62,7 +54,7 @@ def unreached(channels: list[Channel], path: str) -> FieldProblem:
 
 def _address_problems(definition: Definition, recipient: Recipient, path: str) -> Iterator[FieldProblem]:
     channels = list(definition.contents)
-    if channels and not any(is_reached(definition, channel, recipient) for channel in channels):
+    if channels and not owed(definition, recipient):
         yield unreached(channels, path)
     for channel in channels:
         if channel is Channel.PUSH:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from clarion_core.content.types import packed
-from clarion_core.domain.campaign import Campaign, CampaignState
+from clarion_core.domain.campaign import Campaign, CampaignState, Definition
 from clarion_core.domain.context import ContextSchema
 from clarion_core.domain.errors import (
     CampaignStateError,
@@ -27,11 +27,21 @@ from clarion_core.domain.errors import (
     Unavailable,
 )
 from clarion_core.domain.ids import derived_trigger_id, ordering_line, ordering_shard, random_trigger_id, shard_of
+from clarion_core.domain.medium import Medium
+from clarion_core.domain.owed import owed
 from clarion_core.domain.recipient import Recipient
 from clarion_core.domain.trigger import Refusal, Trigger, TriggerState, duplicate_user_ids, trigger_name
-from clarion_core.store.accepting import AcceptItem, Verdict
+from clarion_core.store.accepting import AcceptItem, AcceptPart, Verdict
 from clarion_core.store.campaigns import RequestKey
-from clarion_core.store.records import Head, encode, encode_recipient, fingerprint, policy_code, refusal_rows
+from clarion_core.store.records import (
+    Head,
+    encode,
+    encode_devices,
+    encode_recipient,
+    fingerprint,
+    policy_code,
+    refusal_rows,
+)
 from clarion_core.store.triggers import StoredTrigger, TriggerStore, accepted_trigger
 from clarion_server.catalogue import Catalogue, Known
 from clarion_server.commit import Committer
@@ -197,11 +207,7 @@ class _Call:
         self.request = request
         self.rows = [encode_recipient(recipient) for recipient in request.recipients]
         # Without a request id no other call can be meant by this one's record.
-        self.fingerprint = (
-            fingerprint((request.context, request.all_or_nothing, request.expire_ms, request.ordering_key), self.rows)
-            if request.request_id
-            else ""
-        )
+        self.fingerprint = self._fingerprint() if request.request_id else ""
         key = request.ordering_key
         shard = ordering_shard(request.workspace, key, shards) if key else None
         self.trigger_id = (
@@ -226,8 +232,6 @@ class _Call:
         refusals = self._refusals(campaign, known.schema)
         if refusals and (request.all_or_nothing or len(refusals) == len(request.recipients)):
             raise RecipientsRefused.of([problem for refusal in refusals for problem in refusal.problems])
-        refused = {refusal.index for refusal in refusals}
-        rows = [row for index, row in enumerate(self.rows) if index not in refused]
         head = Head(
             workspace=request.workspace,
             campaign_id=request.campaign_id,
@@ -245,11 +249,9 @@ class _Call:
             policy=policy_code(definition),
             fingerprint=self.fingerprint,
             head=encode(head),
-            count=len(rows),
-            rows=rows,
+            parts=self._parts(definition, {refusal.index for refusal in refusals}),
             expire_ms=request.expire_ms,
             time_to_live_ms=1000 * definition.time_to_live_s,
-            lines=self._lines(refused) if request.ordering_key else [],
         )
         return item, head
 
@@ -258,13 +260,37 @@ class _Call:
         trigger_id = self.trigger_id if at_ms else ""
         return accepted_trigger(trigger_id, head, item.count, at_ms, expires_ms(item, at_ms or _now_ms()))
 
-    def _lines(self, refused: set[int]) -> list[str]:
-        """The line each recipient's delivery stands in."""
+    def _fingerprint(self) -> str:
         request = self.request
+        values = (request.context, request.all_or_nothing, request.expire_ms, request.ordering_key)
+        devices = [encode_devices(recipient) for recipient in request.recipients if recipient.devices]
+        return fingerprint(values, [*self.rows, *devices])
+
+    def _parts(self, definition: Definition, refused: set[int]) -> list[AcceptPart]:
+        """The deliveries by medium, each in the order of the recipients."""
+        request = self.request
+        rows: dict[Medium, list[bytes]] = {}
+        lines: dict[Medium, list[str]] = {}
+        for index, recipient in enumerate(request.recipients):
+            if index in refused:
+                continue
+            for each in owed(definition, recipient):
+                row = encode_recipient(recipient, each.device) if each.device else self.rows[index]
+                rows.setdefault(each.medium, []).append(row)
+                if request.ordering_key:
+                    place = each.device.token if each.device else each.medium.value
+                    line = ordering_line(request.workspace, request.ordering_key, recipient.user_id, place)
+                    lines.setdefault(each.medium, []).append(line)
+        channels = definition.channels
         return [
-            ordering_line(request.workspace, request.ordering_key, recipient.user_id)
-            for index, recipient in enumerate(request.recipients)
-            if index not in refused
+            AcceptPart(
+                medium=medium,
+                configuration=channels[medium.channel],
+                rows=rows[medium],
+                lines=lines.get(medium, []),
+            )
+            for medium in Medium
+            if medium in rows
         ]
 
     def _refusals(self, campaign: Campaign, schema: ContextSchema) -> tuple[Refusal, ...]:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from clarion_core.domain.trigger import (
     Counts,
     Placement,
+    Slice,
     TriggerState,
     duplicate_user_ids,
 )
@@ -40,7 +41,7 @@ def test_sums_of_accounts_balance_as_their_parts_do(one: Counts, other: Counts) 
 
 @given(st.text("0123456789abcdef", min_size=1), st.integers(0, 10**6), st.integers(1, 1000))
 def test_a_placement_is_read_as_it_was_written(base: str, start: int, count: int) -> None:
-    placement = Placement(base=base, start=start, count=count)
+    placement = Placement((Slice(base=base, start=start, count=count),))
     assert Placement.parse(str(placement)) == placement
 
 

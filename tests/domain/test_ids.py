@@ -8,10 +8,19 @@ import secrets
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clarion_core.domain.ids import ALPHABET, base32, derived_trigger_id, new_base, random_trigger_id, shard_of
+from clarion_core.domain.ids import (
+    ALPHABET,
+    base32,
+    derived_trigger_id,
+    medium_of,
+    new_base,
+    random_trigger_id,
+    shard_of,
+)
+from clarion_core.domain.medium import Medium
 
 TRIGGER = re.compile(f"[{ALPHABET}]{{27}}")
-BASE = re.compile(f"[{ALPHABET}]{{21}}")
+BASE = re.compile(f"[{ALPHABET}]{{22}}")
 names = st.text(max_size=20)
 shards = st.integers(1, 64)
 
@@ -39,12 +48,13 @@ def test_an_id_without_a_request_is_like_one_with(count: int) -> None:
     assert (shard_of(made) or 0) < count
 
 
-@given(st.integers(0, 63), st.integers(0, 2**45 - 1))
-def test_a_deliverys_base_tells_its_shard_and_sorts_by_time(shard: int, now_ms: int) -> None:
-    base = new_base(shard, now_ms, secrets.randbits)
+@given(st.integers(0, 63), st.integers(0, 2**45 - 1), st.sampled_from(Medium))
+def test_a_deliverys_base_tells_its_shard_and_medium_and_sorts_by_time(shard: int, now_ms: int, medium: Medium) -> None:
+    base = new_base(shard, now_ms, secrets.randbits, medium)
     assert BASE.fullmatch(base)
     assert shard_of(f"{base}-17") == shard_of(base) == shard
-    assert now_ms == 2**45 - 1 or base < new_base(shard, now_ms + 1, secrets.randbits)
+    assert now_ms == 2**45 - 1 or base < new_base(shard, now_ms + 1, secrets.randbits, medium)
+    assert medium_of(f"{base}-17") is medium
 
 
 def test_many_triggers_spread_over_all_shards() -> None:

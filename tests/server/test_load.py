@@ -16,8 +16,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from clarion.v1 import campaign_service_pb2 as campaigns
 from clarion.v1 import trigger_service_pb2 as pb
 from clarion_core.domain.errors import Overloaded
+from clarion_core.domain.medium import Medium
 from clarion_core.settings import ServerSettings
-from clarion_core.store.accepting import Accepted, AcceptItem, AcceptStore
+from clarion_core.store.accepting import Accepted, AcceptItem, AcceptPart, AcceptStore
 from clarion_core.store.connection import connect
 from clarion_core.store.store import Store
 from clarion_server.app import Server
@@ -86,8 +87,9 @@ async def test_what_is_being_staged_counts_as_waiting(store: Store) -> None:
             await asyncio.Event().wait()
 
     def an_item() -> AcceptItem:
+        part = AcceptPart(medium=Medium.EMAIL, configuration="email", rows=[b"x" * 1000] * 600)
         fields: dict[str, Any] = {"trigger_id": "t", "campaign": "c", "revision": 1, "lane": "l", "policy": "L8"}
-        return AcceptItem(**fields, fingerprint="", head=b"", count=600, rows=[b"x" * 1000] * 600)
+        return AcceptItem(**fields, fingerprint="", head=b"", parts=[part])
 
     committer = Committer(Held(store), 0, 1_000_000)
     first: asyncio.Task[Accepted] = asyncio.create_task(committer.accept(an_item()))

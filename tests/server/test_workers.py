@@ -18,7 +18,7 @@ from clarion_core.store.keys import key
 from clarion_core.store.store import Store
 from clarion_core.store.workers import WorkerStore
 from support.clarion import CAMPAIGN, Clarion
-from support.records import until
+from support.records import VIA, until
 from support.refusal import refused
 from support.smtp_sink import SmtpSink
 
@@ -216,7 +216,7 @@ async def test_stuck_batches_are_found_among_many(clarion: Clarion, store: Store
     assert await batches_of(clarion, stuck_only=True, page_size=500) == []
     lost = {everything[at] for at in (0, 2, 3, 119)}
     for batch in lost:
-        await store.command("DEL", f"arq:job:{{0}}:{batch}:1")
+        await store.command("DEL", f"arq:job:{{0}}:{VIA}:{batch}:1")
     found: list[Batch] = []
     pages, token = 0, None
     while token != "":

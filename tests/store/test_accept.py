@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clarion_core.domain.campaign import Action
-from clarion_core.domain.trigger import Counts, Placement, TriggerState
+from clarion_core.domain.trigger import Counts, Placement, Slice, TriggerState
 from clarion_core.store.accepting import SEGMENT, AcceptItem, Verdict, segments_of
 from clarion_core.store.keys import LIMITS, PAGE, key
 from clarion_core.store.records import decode_rows, encode, encode_recipient
-from support.records import LANE, Records, a_recipient, deliver, retry_at
+from support.records import QUEUE, Records, a_recipient, deliver, retry_at
 
 CREATED, REPLAYED, REUSED, GATE = Verdict.CREATED, Verdict.REPLAYED, Verdict.REUSED, Verdict.GATE
 
@@ -39,9 +39,9 @@ async def test_record_and_job_come_to_be_in_one_step(records: Records) -> None:
     assert await records.states(item.trigger_id) == "QQQ"
     (ref,) = await records.jobs()
     claim = await records.claim(ref=ref)
-    assert [encode(each.recipient) for each in claim.deliveries] == item.rows
+    assert [encode(each.recipient) for each in claim.deliveries] == item.parts[0].rows
     assert {each.trigger_id for each in claim.deliveries} == {item.trigger_id} == claim.heads.keys()
-    assert await records.store.command("LLEN", key(0, "wake", LANE)) == 1
+    assert await records.store.command("LLEN", key(0, "wake", QUEUE)) == 1
 
 
 async def test_a_repeated_request_is_answered_as_before_and_counts_once(records: Records) -> None:
@@ -95,7 +95,8 @@ async def test_a_bad_item_fails_alone(records: Records) -> None:
     await records.campaign("paused")
     await records.act(Action.PAUSE, "paused")
     good, bad, old = records.item(2), records.item(campaign_id="paused"), records.item(revision=99)
-    unstaged = records.item(3, rows=[], placement=Placement(base="00gone", start=0, count=3))
+    unstaged = records.item(3, placement=Placement((Slice(base="00gone", start=0, count=3),)))
+    unstaged.parts[0].rows = []
     assert await verdicts(records, bad, good, old, unstaged) == [GATE, CREATED, GATE, Verdict.UNSTAGED]
     assert await records.triggers.get(bad.trigger_id) is None
     assert await records.states(good.trigger_id) == "QQ"
@@ -192,7 +193,7 @@ async def test_deliveries_are_read_in_slices_that_cross_pages(records: Records) 
     await records.campaign()
     await records.accept(records.item(95), item := records.item(120))
     place = (await records.get(item.trigger_id)).placement
-    assert (place.start, place.count) == (95, 120)
+    assert (place.slices[0].start, place.count) == (95, 120)
     for skip, limit, expected in [(0, 500, 120), (3, 7, 7), (100, 50, 20), (119, 5, 1), (120, 5, 0)]:
         found = await records.triggers.deliveries(item.trigger_id, place, skip, limit)
         assert [each.recipient.user_id for each in found] == [f"user-{skip + n}" for n in range(expected)]

@@ -14,8 +14,10 @@ from support.records import (
     LANE,
     LEASE_MS,
     NOT_HANDED_OVER,
+    QUEUE,
     REFUSED,
     SENT,
+    VIA,
     Records,
     allowing,
     deliver,
@@ -56,7 +58,7 @@ async def test_a_job_of_an_earlier_epoch_claims_nothing(records: Records) -> Non
     claim = await records.claim(worker)
     await worker.finish(claim, [])
     assert await worker.claim(claim.ref, lane=LANE) is NotClaimed.STALE
-    assert await worker.claim(BatchRef(shard=0, id=claim.ref.id, epoch=7), lane=LANE) is NotClaimed.STALE
+    assert await worker.claim(BatchRef(shard=0, via=VIA, id=claim.ref.id, epoch=7), lane=LANE) is NotClaimed.STALE
 
 
 async def test_a_batch_in_hand_is_not_claimed_again(records: Records) -> None:
@@ -80,8 +82,8 @@ async def test_claiming_moves_the_job_to_the_leases_end(records: Records) -> Non
     await records.campaign()
     await records.trigger()
     (ref,) = await records.jobs()
-    job = f"{{0}}:{ref.id}:1"
-    queue = key(0, "queue", LANE)
+    job = f"{{0}}:{VIA}:{ref.id}:1"
+    queue = key(0, "queue", QUEUE)
     claim = await records.claim(ref=ref)
     assert await records.store.command("ZSCORE", queue, job) == claim.now_ms + LEASE_MS
     await records.store.command("ZADD", queue, 1, job)
@@ -219,7 +221,7 @@ async def test_a_retry_waits_until_the_whole_second_it_is_due_in(records: Record
     due_ms = (await records.deliveries(trigger))[0].due_ms
     assert due_ms % 1000 == 0
     assert now_ms + 5_500 <= due_ms < now_ms + 6_500
-    ((_, score),) = await records.store.command("ZRANGE", key(0, "queue", LANE), 0, -1, "WITHSCORES", withscores=True)
+    ((_, score),) = await records.store.command("ZRANGE", key(0, "queue", QUEUE), 0, -1, "WITHSCORES", withscores=True)
     assert score == due_ms
 
 
@@ -275,7 +277,7 @@ async def test_renewing_tells_which_batches_were_lost(records: Records) -> None:
     kept, lost = [await records.claim(worker, ref) for ref in await records.jobs()]
     await records.lapse(lost.ref.id)
     await records.sweep()
-    assert await worker.renew(0, [kept.ref, lost.ref, BatchRef(shard=0, id="gone.0", epoch=1)]) == {
+    assert await worker.renew(0, [kept.ref, lost.ref, BatchRef(shard=0, via=VIA, id="gone.0", epoch=1)]) == {
         lost.ref.id,
         "gone.0",
     }

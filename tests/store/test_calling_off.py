@@ -13,6 +13,7 @@ from clarion_core.store.batches import BatchRef, NotClaimed, Step
 from clarion_core.store.keys import key
 from support.records import (
     LANE,
+    QUEUE,
     REFUSED,
     SENT,
     Records,
@@ -287,7 +288,7 @@ async def test_a_stopped_campaigns_retries_are_called_off_now_and_not_when_due(r
     for hours, ref in enumerate(await records.jobs(), start=1):
         await deliver(worker, await records.claim(worker, ref), retry_at(now_ms + 3_600_000 * hours))
     await records.act(Action.STOP)
-    due = await records.store.command("ZCOUNT", key(0, "queue", LANE), "-inf", now_ms + 3_600_000 - 1)
+    due = await records.store.command("ZCOUNT", key(0, "queue", QUEUE), "-inf", now_ms + 3_600_000 - 1)
     assert due == len(triggers)
     for ref in await records.jobs():
         assert await worker.claim(ref, lane=LANE) is NotClaimed.EMPTY
@@ -313,7 +314,7 @@ async def test_a_campaign_that_is_live_again_has_its_retries_left_alone(records:
     worker = records.worker()
     due_ms = (await records.get(trigger)).trigger.create_ms + 3_600_000
     await deliver(worker, await records.claim(worker), retry_at(due_ms))
-    queued = ("ZRANGE", key(0, "queue", LANE), 0, -1, "WITHSCORES")
+    queued = ("ZRANGE", key(0, "queue", QUEUE), 0, -1, "WITHSCORES")
     before = await records.store.command(*queued)
     assert await records.store.call("hurry", 0, campaign=campaign.key, cursor=0, count=100) == 0
     assert await records.store.command(*queued) == before

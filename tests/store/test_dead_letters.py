@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from clarion_core.domain.delivery import DeliveryState, Reason
+from clarion_core.domain.medium import Medium
 from clarion_core.domain.trigger import TriggerState
 from clarion_core.store.batches import BatchRef
 from clarion_core.store.dead_letters import GONE, DeadLetterStore
 from clarion_core.store.keys import key
-from support.records import LANE, NOT_HANDED_OVER, REFUSED, SENT, UNKNOWN, Records, deliver, results, wanted
+from support.records import LANE, NOT_HANDED_OVER, REFUSED, SENT, UNKNOWN, VIA, Records, deliver, results, wanted
 
 KEY = "default/welcome"
-LIKE = {"campaign": KEY, "revision": 1, "lane": LANE, "policy": "L100"}
+LIKE: dict[str, Any] = {
+    "campaign": KEY,
+    "revision": 1,
+    "lane": LANE,
+    "policy": "L100",
+    "configurations": {Medium.EMAIL: "email"},
+}
 
 
 @pytest.fixture
@@ -87,7 +95,7 @@ async def test_a_call_sent_twice_redrives_once(records: Records) -> None:
     await records.campaign()
     trigger, ids = await failed(records)
     like = {"c": KEY, "rev": 1, "l": LANE, "pol": "L100"}
-    request = {"trigger": trigger, "call": "one", "refs": ids, "like": like, "retention_s": 86_400}
+    request = {"trigger": trigger, "call": "one", "refs": ids, "like": like, "vias": {"e": VIA}, "retention_s": 86_400}
     assert await records.store.call("redrive", 0, **request) == 2
     await deliver(records.worker(), await records.claim(), REFUSED)
     assert await records.store.call("redrive", 0, **request) == 2

@@ -35,6 +35,7 @@ from support.records import (
     REFUSED,
     SENT,
     UNKNOWN,
+    VIA,
     Records,
     allowing,
     deliver,
@@ -124,7 +125,7 @@ class Life(RuleBasedStateMachine):
         assert answers == {"CREATED"}
         for item in items:
             assert item.placement
-            for number in range(item.placement.start, item.placement.start + item.count):
+            for number in range(item.placement.slices[0].start, item.placement.slices[0].start + item.count):
                 page = f"{item.placement.base}.{number // 100}"
                 self.known[f"{item.placement.base}-{number}"] = Delivery(item.trigger_id, campaign, page)
 
@@ -218,7 +219,7 @@ class Life(RuleBasedStateMachine):
         if not jobs:
             return
         ref = data.draw(st.sampled_from(jobs))
-        self.run(self.store.command("DEL", f"arq:job:{{0}}:{ref.id}:{ref.epoch}"))
+        self.run(self.store.command("DEL", f"arq:job:{{0}}:{VIA}:{ref.id}:{ref.epoch}"))
         self.run(self.records.look_at(ref.id))
         assert (ref.id, "RECOVERED") in self.run(self.records.sweep())
         for hand in self.hands:

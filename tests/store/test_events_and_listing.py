@@ -23,12 +23,12 @@ async def test_a_group_of_outcomes_is_one_entry_with_the_account_after_it(record
     assert first.trigger == one.trigger_id
     assert first.state is TriggerState.COMPLETED
     assert first.counts == Counts(accepted=2, sent=1, failed=1) == await records.counts(one.trigger_id)
-    assert [(move.number, move.state, move.attempts, move.reason) for move in first.moves] == [
-        (0, "S", 1, ""),
-        (1, "F", 1, "RECIPIENT_REFUSED"),
+    assert [(move.delivery, move.state, move.attempts, move.reason) for move in first.moves] == [
+        (window[0].delivery_id, "S", 1, ""),
+        (window[1].delivery_id, "F", 1, "RECIPIENT_REFUSED"),
     ]
     assert (second.trigger, second.counts) == (two.trigger_id, Counts(accepted=1, sent=1))
-    assert f"{second.base}-{second.moves[0].number}" == window[2].delivery_id
+    assert second.moves[0].delivery == window[2].delivery_id
 
 
 async def test_a_snapshot_says_where_in_the_stream_it_stands(records: Records) -> None:

@@ -10,7 +10,7 @@ from clarion_core.domain.campaign import Action
 from clarion_core.domain.trigger import TriggerState
 from clarion_core.store.batches import NotClaimed, Permit
 from clarion_core.store.keys import key
-from support.records import LANE, SENT, Records, deliver, results, retry_at, wanted
+from support.records import LANE, QUEUE, SENT, VIA, Records, deliver, results, retry_at, wanted
 
 
 async def work_off(records: Records) -> None:
@@ -75,7 +75,7 @@ async def test_an_attempt_that_is_due_later_is_still_due_then_after_a_pause(reco
     await records.triggers.resume(trigger)
     assert {record.due_ms for record in await records.deliveries(trigger)} == {due_ms}
     (ref,) = await records.jobs()
-    assert await records.store.command("ZSCORE", key(0, "queue", "transactional"), f"{{0}}:{ref.id}:1") == due_ms
+    assert await records.store.command("ZSCORE", key(0, "queue", QUEUE), f"{{0}}:{VIA}:{ref.id}:1") == due_ms
 
 
 async def test_a_paused_trigger_can_be_cancelled(records: Records) -> None:

@@ -10,8 +10,8 @@ from clarion_core.store.batches import NotClaimed
 from clarion_core.store.keys import key
 from support.records import LANE, REFUSED, Records, deliver, retry_at
 
-LINE = ordering_line("default", "account-1", "user-0")
-OTHER = ordering_line("default", "account-2", "user-0")
+LINE = ordering_line("default", "account-1", "user-0", "email")
+OTHER = ordering_line("default", "account-2", "user-0", "email")
 FAR_MS = 4_000_000_000_000
 
 
@@ -70,7 +70,7 @@ async def test_one_that_is_cancelled_in_the_middle_leaves_the_order_of_the_other
 
 async def test_a_trigger_with_many_recipients_waits_in_each_line_by_itself(records: Records) -> None:
     await records.campaign()
-    lines = [ordering_line("default", "k", f"user-{index}") for index in range(150)]
+    lines = [ordering_line("default", "k", f"user-{index}", "email") for index in range(150)]
     first = await ordered(records, *lines)
     second = await ordered(records, *lines)
     assert await records.states(second) == "Q" * 150
@@ -81,7 +81,7 @@ async def test_a_trigger_with_many_recipients_waits_in_each_line_by_itself(recor
 
 async def test_a_large_trigger_stands_in_line_too(records: Records) -> None:
     await records.campaign()
-    lines = [ordering_line("default", "k", f"user-{index}") for index in range(700)]
+    lines = [ordering_line("default", "k", f"user-{index}", "email") for index in range(700)]
     first = await ordered(records, *lines)
     second = await ordered(records, *lines)
     assert Counter(await claimed(records)) == {first: 700, second: 700}

@@ -12,26 +12,27 @@ from arq.connections import ArqRedis
 from arq.worker import Worker
 
 from clarion_core import queue
+from clarion_core.domain.medium import Medium
 from clarion_core.queue import LaneWorker, deserialize, job_function, job_parts, serialize
 from clarion_core.store.connection import connect, connect_blocking
 from clarion_core.store.keys import LIMITS, key
 from clarion_core.store.store import Store
 from clarion_stack.redis import RedisServer
-from support.records import LANE, Records, deliver, retry_at
+from support.records import LANE, QUEUE, VIA, Records, deliver, retry_at
 
 
 class Runs:
     """What a worker was given, and a signal for it."""
 
     def __init__(self) -> None:
-        self.jobs: list[tuple[str, str, int]] = []
+        self.jobs: list[tuple[str, str, str, int]] = []
         self.changed = asyncio.Condition()
         self.go_on = asyncio.Event()
         self.go_on.set()
         self.running = 0
 
-    async def job(self, _ctx: dict[str, Any], shard: str, batch: str, epoch: int) -> None:
-        self.jobs.append((shard, batch, epoch))
+    async def job(self, _ctx: dict[str, Any], shard: str, via: str, batch: str, epoch: int) -> None:
+        self.jobs.append((shard, via, batch, epoch))
         self.running += 1
         async with self.changed:
             self.changed.notify_all()
@@ -50,13 +51,13 @@ async def lane(redis_url: str, runs: Runs, jobs: int = 4) -> AsyncIterator[LaneW
     """A lane worker that runs; its jobs move in the queue, and leave it, as claims have them do."""
     redis, blocking = connect(redis_url), connect_blocking(redis_url)
 
-    async def job(ctx: dict[str, Any], shard: str, batch: str, epoch: int) -> None:
-        await redis.zadd(key(0, "queue", LANE), {ctx["job_id"]: 4_000_000_000_000}, xx=True)
-        await runs.job(ctx, shard, batch, epoch)
-        await redis.zrem(key(0, "queue", LANE), ctx["job_id"])
+    async def job(ctx: dict[str, Any], shard: str, via: str, batch: str, epoch: int) -> None:
+        await redis.zadd(key(0, "queue", QUEUE), {ctx["job_id"]: 4_000_000_000_000}, xx=True)
+        await runs.job(ctx, shard, via, batch, epoch)
+        await redis.zrem(key(0, "queue", QUEUE), ctx["job_id"])
         await redis.delete(f"arq:job:{ctx['job_id']}")
 
-    worker = LaneWorker(redis, blocking, shard=0, lane=LANE, deliver=job, jobs=jobs)
+    worker = LaneWorker(redis, blocking, shard=0, lane=LANE, medium=Medium.EMAIL, deliver=job, jobs=jobs)
     running = asyncio.create_task(worker.async_run())
     try:
         yield worker
@@ -76,7 +77,7 @@ async def run_with_arqs_own_worker(redis_url: str, runs: Runs) -> Worker:
     redis = connect(redis_url)
     worker = Worker(
         functions=[job_function(runs.job)],
-        queue_name=key(0, "queue", LANE),
+        queue_name=key(0, "queue", QUEUE),
         redis_pool=ArqRedis(connection_pool=redis.connection_pool),
         burst=True,
         poll_delay=0,
@@ -97,7 +98,7 @@ async def test_a_job_of_ours_runs_on_arqs_own_worker_and_disappears_completely(
     await records.campaign()
     for _ in range(3):
         await records.trigger()
-    expected = [(str(ref.shard), ref.id, ref.epoch) for ref in await records.jobs()]
+    expected = [(str(ref.shard), ref.via, ref.id, ref.epoch) for ref in await records.jobs()]
     runs = Runs()
     worker = await run_with_arqs_own_worker(redis_server.url, runs)
     assert sorted(runs.jobs) == sorted(expected)
@@ -112,10 +113,10 @@ async def test_arqs_own_worker_leaves_a_job_alone_that_is_not_due(store: Store, 
     due_ms = (await records.get(trigger)).trigger.create_ms + 3_600_000
     await deliver(records.worker(), await records.claim(), retry_at(due_ms))
     redis = connect(redis_server.url)
-    pool = ArqRedis(connection_pool=redis.connection_pool, default_queue_name=key(0, "queue", LANE))
-    ids = await pool.zrangebyscore(key(0, "queue", LANE), min="-inf", max=due_ms - 1)
+    pool = ArqRedis(connection_pool=redis.connection_pool, default_queue_name=key(0, "queue", QUEUE))
+    ids = await pool.zrangebyscore(key(0, "queue", QUEUE), min="-inf", max=due_ms - 1)
     assert ids == []
-    assert await records.store.command("PTTL", f"arq:job:{{0}}:{(await records.jobs())[0].id}:1") > 3_600_000
+    assert await records.store.command("PTTL", f"arq:job:{{0}}:{VIA}:{(await records.jobs())[0].id}:1") > 3_600_000
     await redis.aclose()
 
 
@@ -124,9 +125,9 @@ async def test_the_job_is_as_arq_would_have_written_it(store: Store, redis_serve
     await records.campaign()
     await records.trigger()
     (ref,) = await records.jobs()
-    job = deserialize(await records.job(f"{{0}}:{ref.id}:1"))
+    job = deserialize(await records.job(f"{{0}}:{VIA}:{ref.id}:1"))
     assert job.pop("et") > 0
-    assert job == {"t": None, "f": queue.JOB, "a": ["0", ref.id, 1], "k": {}}
+    assert job == {"t": None, "f": queue.JOB, "a": ["0", VIA, ref.id, 1], "k": {}}
     assert deserialize(serialize(job)) == job
 
 
@@ -151,7 +152,7 @@ async def test_the_end_of_a_job_starts_the_next_without_a_token(
     await records.campaign()
     for _ in range(5):
         await records.trigger()
-    await store.command("DEL", key(0, "wake", LANE))
+    await store.command("DEL", key(0, "wake", QUEUE))
     async with lane(redis_server.url, runs, jobs=1):
         await runs.wait_for(lambda runs: len(runs.jobs) == 5)
 
@@ -163,7 +164,7 @@ async def test_a_lost_token_costs_one_turn_of_the_timer(store: Store, redis_serv
         await records.trigger()
         await runs.wait_for(lambda runs: len(runs.jobs) == 1)
         await records.trigger()
-        await store.command("DEL", key(0, "wake", LANE))
+        await store.command("DEL", key(0, "wake", QUEUE))
         await runs.wait_for(lambda runs: len(runs.jobs) == 2)
 
 
@@ -216,7 +217,7 @@ async def test_a_paused_worker_starts_nothing_and_lets_its_jobs_end(store: Store
         assert len(runs.jobs) == 1
         await records.trigger()
         assert await worker._next_due_s() == queue.POLL_S, "what is due does not make it look over and over"
-        await worker.start_jobs(await store.command("ZRANGE", key(0, "queue", LANE), 0, -1))  # found before the pause
+        await worker.start_jobs(await store.command("ZRANGE", key(0, "queue", QUEUE), 0, -1))  # found before the pause
         assert worker.job_counter == 0
         worker.resume()
         await runs.wait_for(lambda runs: len(runs.jobs) == 2)
@@ -239,7 +240,7 @@ async def test_a_worker_resumed_takes_what_is_there_without_a_token(
     async with lane(redis_server.url, runs) as worker:
         worker.pause()
         await records.trigger()
-        await store.command("DEL", key(0, "wake", LANE))
+        await store.command("DEL", key(0, "wake", QUEUE))
         worker.resume()
         await runs.wait_for(lambda runs: len(runs.jobs) == 1)
 
@@ -253,7 +254,7 @@ async def test_a_job_that_leaves_its_place_in_the_queue_rests_before_it_runs_aga
     await records.campaign()
     await records.trigger()
     redis, blocking = connect(redis_server.url), connect_blocking(redis_server.url)
-    worker = LaneWorker(redis, blocking, shard=0, lane=LANE, deliver=runs.job, jobs=4)
+    worker = LaneWorker(redis, blocking, shard=0, lane=LANE, medium=Medium.EMAIL, deliver=runs.job, jobs=4)
     running = asyncio.create_task(worker.async_run())
     await runs.wait_for(lambda runs: len(runs.jobs) == 1)
     await records.trigger()
@@ -266,8 +267,18 @@ async def test_a_job_that_leaves_its_place_in_the_queue_rests_before_it_runs_aga
 
 
 def test_a_jobs_id_tells_its_parts() -> None:
-    assert job_parts("{0}:001m886dyharm31p6533g.0:3") == ("0", "001m886dyharm31p6533g.0", 3)
-    assert job_parts("{12}:r:default/a-b:7:1795000000:0:1") == ("12", "r:default/a-b:7:1795000000:0", 1)
+    assert job_parts("{0}:email/email:001m886dyharm31p6533ge.0:3") == (
+        "0",
+        "email/email",
+        "001m886dyharm31p6533ge.0",
+        3,
+    )
+    assert job_parts("{12}:sms/x:r:sms/x:default/a-b:7:1795000000:0:1") == (
+        "12",
+        "sms/x",
+        "r:sms/x:default/a-b:7:1795000000:0",
+        1,
+    )
 
 
 async def test_a_worker_outlives_a_restart_of_the_store(tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -295,4 +306,4 @@ async def test_new_work_is_found_by_a_worker_whose_clock_is_behind(store: Store)
     await records.campaign()
     trigger = await records.trigger()
     behind_ms = (await records.get(trigger)).trigger.create_ms - LIMITS["CLOCKS_DIFFER_MS"]
-    assert await store.command("ZCOUNT", key(0, "queue", LANE), "-inf", behind_ms) == 1
+    assert await store.command("ZCOUNT", key(0, "queue", QUEUE), "-inf", behind_ms) == 1

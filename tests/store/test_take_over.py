@@ -16,9 +16,11 @@ from support.records import (
     LANE,
     LEASE_MS,
     NOT_HANDED_OVER,
+    QUEUE,
     REFUSED,
     SENT,
     UNKNOWN,
+    VIA,
     Records,
     allowing,
     deliver,
@@ -223,7 +225,7 @@ async def test_the_sweep_makes_a_new_job_where_arq_lost_one(records: Records) ->
     await records.campaign()
     trigger = await records.trigger()
     (ref,) = await records.jobs()
-    job, queue = f"{{0}}:{ref.id}:{ref.epoch}", key(0, "queue", LANE)
+    job, queue = f"{{0}}:{VIA}:{ref.id}:{ref.epoch}", key(0, "queue", QUEUE)
     for lost in [("DEL", f"arq:job:{job}"), ("ZREM", queue, job)]:
         await records.store.command(*lost)
         await records.look_at(ref.id)

@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from clarion_core.domain.campaign import Throttle
+from clarion_core.queue import job_parts
 from clarion_core.store.batches import Claim, NotClaimed, Permit, Step, Way
 from clarion_core.store.keys import CONTROL, key
-from support.records import LANE, SENT, Records, results, wanted
+from support.records import LANE, QUEUE, SENT, Records, results, wanted
 
 SLOW = Throttle(rate_per_s=0.001, burst=5)  # no permit comes back while a test runs
 PROVIDER = Way(
@@ -52,13 +53,13 @@ async def test_a_batch_without_permits_waits_in_its_queue_until_its_turn(records
 
 async def due(records: Records) -> dict[str, float]:
     """When each batch is due."""
-    rows = await records.store.command("ZRANGE", key(0, "queue", LANE), 0, -1, "WITHSCORES", withscores=True)
-    return {name.decode().split(":", 1)[1].rsplit(":", 1)[0]: score for name, score in rows}
+    rows = await records.store.command("ZRANGE", key(0, "queue", QUEUE), 0, -1, "WITHSCORES", withscores=True)
+    return {job_parts(name.decode())[2]: score for name, score in rows}
 
 
 async def test_those_who_booked_are_not_overtaken_by_those_who_come_later(records: Records) -> None:
     """What waits keeps its place, also where permits come back before it is there to take them."""
-    await records.campaign(throttle=Throttle(rate_per_s=1000, burst=5))
+    await records.campaign(throttle=Throttle(rate_per_s=10, burst=5))
     for _ in range(3):
         await records.trigger(100)
     worker = records.worker()
@@ -69,7 +70,7 @@ async def test_those_who_booked_are_not_overtaken_by_those_who_come_later(record
     assert sum(permit is Permit.YES for permit in opened.permits) == 5
     far_us = 4_000_000_000_000_000
     await records.store.command("HSET", THROTTLE, "s", far_us)  # booked for long
-    await records.store.command("HSET", THROTTLE, "t", await now_us(records) + 1_000)  # and a permit or more
+    await records.store.command("HSET", THROTTLE, "t", await now_us(records) + 200_000)  # and a permit or more
     assert await worker.claim(refs[1], lane=LANE) is NotClaimed.THROTTLED
     await records.store.command("HSET", key(0, "batch", refs[2].id), "bk", 1)
     assert isinstance(await worker.claim(refs[2], lane=LANE), Claim)

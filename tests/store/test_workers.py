@@ -25,7 +25,7 @@ from clarion_core.domain.worker import (
 from clarion_core.store.campaigns import RequestKey
 from clarion_core.store.keys import CONTROL, LIMITS, key
 from clarion_core.store.workers import Place, WorkerStore
-from support.records import LANE, NOT_HANDED_OVER, Records, deliver, retry_at, wanted
+from support.records import LANE, NOT_HANDED_OVER, QUEUE, VIA, Records, deliver, retry_at, wanted
 
 LANES = ("transactional", "marketing")
 MILL = Identity(id="mill-7-0a1b2c", host="mill", pid=7, version="0.1.0", lanes=LANES)
@@ -191,9 +191,9 @@ async def test_a_lane_tells_how_long_its_oldest_batch_could_have_been_taken(
     fresh = await lane_of(workers)
     assert fresh.due == 1
     assert fresh.oldest_due_age_ms < LIMITS["CLOCKS_DIFFER_MS"], "it is queued early, and not older for that"
-    job = f"{{0}}:{ref.id}:1"
+    job = f"{{0}}:{VIA}:{ref.id}:1"
     hour_ago = (await records.campaigns.read("default", "welcome")).now_ms - 3_600_000
-    await records.store.command("ZADD", key(0, "queue", LANE), hour_ago - LIMITS["CLOCKS_DIFFER_MS"], job)
+    await records.store.command("ZADD", key(0, "queue", QUEUE), hour_ago - LIMITS["CLOCKS_DIFFER_MS"], job)
     record = (await records.job(job)).decode()
     await records.store.command("SET", f"arq:job:{job}", record.replace(record.split('"et":')[1], f"{hour_ago}}}"))
     assert 3_600_000 <= (await lane_of(workers)).oldest_due_age_ms < 3_660_000
@@ -205,7 +205,7 @@ async def test_a_dead_workers_batch_is_due_for_others(records: Records, workers:
     claim = await records.claim()
     assert (await lane_of(workers)).in_hand == 1
     await records.lapse(claim.ref.id)
-    await records.store.command("ZADD", key(0, "queue", LANE), 1, f"{{0}}:{claim.ref.id}:1")
+    await records.store.command("ZADD", key(0, "queue", QUEUE), 1, f"{{0}}:{VIA}:{claim.ref.id}:1")
     lane = await lane_of(workers)
     assert (lane.due, lane.in_hand) == (1, 0)
 
@@ -216,9 +216,9 @@ async def test_leases_are_found_among_many_that_wait_for_their_time(records: Rec
     await records.claim()
     now_ms = (await records.campaigns.read("default", "welcome")).now_ms
     soon = [part for at in range(1_200) for part in (now_ms + 60_000 + at, f"{{0}}:r:default/welcome:1:{at}:0:1")]
-    await records.store.command("ZADD", key(0, "queue", LANE), *soon)
+    await records.store.command("ZADD", key(0, "queue", QUEUE), *soon)
     lane = await lane_of(workers)
-    await records.store.command("ZREM", key(0, "queue", LANE), *soon[1::2])
+    await records.store.command("ZREM", key(0, "queue", QUEUE), *soon[1::2])
     assert (lane.waiting, lane.due, lane.in_hand) == (1_200, 0, 1)
 
 
@@ -260,7 +260,7 @@ async def test_a_batch_whose_job_got_lost_is_stuck_until_the_sweep_finds_it(
     await records.campaign()
     await records.trigger()
     (ref,) = await records.jobs()
-    await records.store.command("DEL", f"arq:job:{{0}}:{ref.id}:1")
+    await records.store.command("DEL", f"arq:job:{{0}}:{VIA}:{ref.id}:1")
     assert await states(workers) == [BatchState.STUCK]
     await records.look_at(ref.id)
     await records.sweep()

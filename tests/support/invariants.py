@@ -57,7 +57,7 @@ def _check_batches(found: _Found, carried: dict[str, list[tuple[str, str]]]) -> 
     assert found.open == batches.keys(), "the sweep looks at every open batch and at no other"
     for name, batch in batches.items():
         assert {ref for ref, _ in carried[name]} <= set(batch.get("m", "").split()) or "m" not in batch
-        job = f"{{0}}:{name}:{batch['j']}"
+        job = f"{{0}}:{batch['v']}:{name}:{batch['j']}"
         if batch["u"] != "0":
             continue
         assert "G" not in {state for _, state in carried[name]}, f"{name} is nobody's and has an open window"
@@ -65,7 +65,7 @@ def _check_batches(found: _Found, carried: dict[str, list[tuple[str, str]]]) -> 
             assert name in found.parked[batch["c"]]
         else:
             assert job in found.jobs, f"{name} has no job"
-            assert job in found.queues[batch["l"]]
+            assert job in found.queues[f"{batch['l']}.{batch['v'].partition('/')[0]}"]
             assert int(batch["j"]) == int(batch["e"]) + 1
 
 
@@ -86,7 +86,7 @@ def _check_moves(events: Sequence[TriggerEvent]) -> None:
     states: dict[str, DeliveryState] = {}
     for event in events:
         for move in [each for each in event.moves if not each.fact]:
-            ref, after = f"{event.base}-{move.number}", DeliveryState(move.state)
+            ref, after = move.delivery, DeliveryState(move.state)
             before = states.get(ref, DeliveryState.QUEUED)
             through = TRANSITIONS[DeliveryState.SENDING] if DeliveryState.SENDING in TRANSITIONS[before] else set()
             known = TRANSITIONS[before] | through | CORRECTIONS.get(before, frozenset())

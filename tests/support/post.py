@@ -10,6 +10,7 @@ from clarion_core.content.renderer import Renderer
 from clarion_core.domain.campaign import Campaign
 from clarion_core.domain.channel import ChannelConfiguration, Provider
 from clarion_core.domain.content import EmailContent
+from clarion_core.domain.medium import Medium
 from clarion_core.domain.outcome import Ambiguous, Outcome
 from clarion_core.settings import WorkerSettings
 from clarion_core.store.batches import BatchRef, BatchStore
@@ -23,6 +24,7 @@ from clarion_workers.leases import Leases
 from clarion_workers.messages import Composer
 from clarion_workers.providers import Router
 from clarion_workers.revisions import Revisions
+from clarion_workers.routers import Routers
 from clarion_workers.windows import Windows
 from support.records import LANE, Records
 
@@ -91,16 +93,15 @@ class Post:
             batches=batches,
             leases=self.leases,
             composer=Composer(Revisions(records.campaigns), self.renderer),
-            router=self.router,
             suppressions=suppressions or Suppressions(records.store),
             windows=self.windows,
             draining=self.draining,
         )
-        self._deliverer = Deliverer(post)
+        self._deliverer = Deliverer(post, Routers({(Medium.EMAIL, "email"): self.router}))
 
     async def run(self, ref: BatchRef) -> None:
         """Run a job to its end."""
-        await self._deliverer.job({}, str(ref.shard), ref.id, ref.epoch)
+        await self._deliverer.job({}, str(ref.shard), ref.via, ref.id, ref.epoch)
 
     async def close(self) -> None:
         """Let go of the renderer and the connections."""

@@ -12,20 +12,23 @@ from clarion_core.content.types import packed
 from clarion_core.domain.campaign import Action, Campaign, CampaignState, Definition, RetryPolicy, after
 from clarion_core.domain.delivery import DeliveryRecord, DeliveryState, Reason
 from clarion_core.domain.ids import derived_trigger_id
+from clarion_core.domain.medium import Medium
 from clarion_core.domain.recipient import Recipient
 from clarion_core.domain.retry import Conclusion
 from clarion_core.domain.trigger import Counts, TriggerEvent
-from clarion_core.store.accepting import Accepted, AcceptItem, AcceptStore
+from clarion_core.store.accepting import Accepted, AcceptItem, AcceptPart, AcceptStore
 from clarion_core.store.batches import Advanced, BatchRef, BatchStore, Claim, Result, Wanted
 from clarion_core.store.campaigns import CampaignStore, RequestKey
 from clarion_core.store.events import EventStore
-from clarion_core.store.keys import PAGE, key
+from clarion_core.store.keys import PAGE, key, queue_of
 from clarion_core.store.records import Head, encode, encode_recipient, fingerprint, policy_code
 from clarion_core.store.store import Store
 from clarion_core.store.triggers import StoredTrigger, TriggerStore
 from clarion_core.store.upkeep import Upkeep
 
 LANE = "transactional"
+QUEUE = queue_of(LANE, Medium.EMAIL)
+VIA = "email/email"
 LEASE_MS = 60_000
 RETENTION_S = 86_400
 SENT = Conclusion(state=DeliveryState.SENT, detail="250 ok")
@@ -100,10 +103,11 @@ class Records:
             "policy": policy_code(campaign.definition),
             "fingerprint": fingerprint(count),
             "head": encode(head),
-            "count": count,
-            "rows": rows,
         }
-        return AcceptItem(**(values | changes))
+        part = {"medium": Medium.EMAIL, "configuration": "email", "rows": rows}
+        part |= {name: changes.pop(name) for name in ("medium", "configuration", "rows", "lines") if name in changes}
+        parts = changes.pop("parts", None) or [AcceptPart(**part)]
+        return AcceptItem(**(values | changes), parts=parts)
 
     async def accept(self, *items: AcceptItem) -> list[Accepted]:
         """Accept a group; large ones are staged first, as the server does."""
@@ -142,9 +146,9 @@ class Records:
         """The states of a trigger's deliveries in order, a letter each."""
         return "".join(record.state.value for record in await self.deliveries(trigger))
 
-    async def jobs(self, lane: str = LANE) -> list[BatchRef]:
-        """The jobs of a lane in the order of their due times."""
-        ids = await self.store.command("ZRANGE", key(0, "queue", lane), 0, -1)
+    async def jobs(self, lane: str = LANE, medium: Medium = Medium.EMAIL) -> list[BatchRef]:
+        """The jobs of a lane and medium in the order of their due times."""
+        ids = await self.store.command("ZRANGE", key(0, "queue", queue_of(lane, medium)), 0, -1)
         return [_ref(job["a"]) for job in [json.loads(await self.job(name.decode())) for name in ids]]
 
     async def job(self, job_id: str) -> bytes:
@@ -243,4 +247,4 @@ def allowing(attempts: int) -> RetryPolicy:
 
 
 def _ref(arguments: list[Any]) -> BatchRef:
-    return BatchRef(shard=int(arguments[0]), id=arguments[1], epoch=arguments[2])
+    return BatchRef(shard=int(arguments[0]), via=arguments[1], id=arguments[2], epoch=arguments[3])

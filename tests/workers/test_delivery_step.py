@@ -229,7 +229,7 @@ async def test_cut_off_at_any_moment_nothing_is_lost_and_nothing_is_sent_twice_i
     await work_off(records, a_post())
     found = await records.deliveries(trigger)
     assert {record.state.value for record in found} == {"S"}
-    place = (await records.get(trigger)).placement
+    [place] = (await records.get(trigger)).placement.slices
     for number, record in enumerate(found):
         times = arrived(sink)[f"{place.base}-{place.start + number}"]
         assert 1 <= times <= 1 + record.ambiguous_attempts

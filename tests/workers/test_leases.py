@@ -15,10 +15,10 @@ from clarion_core.store.store import Store
 from clarion_stack.redis import RedisServer
 from clarion_workers.leases import Lease, Leases
 from support.mute_proxy import MuteProxy
-from support.records import LEASE_MS, RETENTION_S, Records, until
+from support.records import LEASE_MS, RETENTION_S, VIA, Records, until
 
 LEASE_S = 60.0
-REF = BatchRef(shard=0, id="b.0", epoch=1)
+REF = BatchRef(shard=0, via=VIA, id="b.0", epoch=1)
 
 
 def test_a_lease_is_trusted_until_shortly_before_its_end() -> None:

@@ -10,9 +10,10 @@ import pytest
 
 from clarion_core import verp
 from clarion_core.domain.campaign import Category
+from clarion_core.domain.medium import Medium
 from clarion_core.settings import WorkerSettings
 from clarion_core.store.store import Store
-from clarion_workers.providers import email_router
+from clarion_workers.routers import configured
 from support.dkim import pem, rsa_key, verified
 from support.post import Post, email_campaign
 from support.records import Records
@@ -36,7 +37,8 @@ async def test_a_worker_signs_what_it_sends_and_says_how_to_end_it(
     monkeypatch.setenv("BOUNCES", SECRET.decode())
     file = tmp_path / "channels.yaml"
     file.write_text(FILE.replace("PORT", str(sink.port)))
-    router = email_router(WorkerSettings(channels=file), store)
+    router = configured(WorkerSettings(channels=file), store).get(Medium.EMAIL, "email")
+    assert router
     post = Post(records, sink.port, router=router)
     try:
         campaign = await email_campaign(records, category=Category.TRANSACTIONAL)

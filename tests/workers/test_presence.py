@@ -12,6 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from clarion_core.domain.errors import StoreUnavailable
+from clarion_core.domain.medium import Medium
 from clarion_core.domain.worker import Load, WorkerState
 from clarion_core.queue import LaneWorker
 from clarion_core.store.campaigns import RequestKey
@@ -20,6 +21,7 @@ from clarion_core.store.store import Store
 from clarion_core.store.workers import WorkerStore
 from clarion_stack.redis import RedisServer
 from clarion_workers import presence
+from clarion_workers.lanes import Lanes
 from clarion_workers.presence import Presence, identity_of_this_process
 from support.records import until
 
@@ -29,37 +31,33 @@ LANES = ("transactional", "marketing")
 class Bench:
     """A presence with lanes that nobody runs."""
 
-    def __init__(self, store: Store, redis_url: str) -> None:
+    def __init__(self, store: Store) -> None:
         self.workers = WorkerStore(store, 1, LANES)
         self.identity = identity_of_this_process(LANES)
         self.told_to_end, self.draining = asyncio.Event(), asyncio.Event()
-        redis = connect(redis_url)
-        self.lanes = {lane: _lane(redis, lane) for lane in LANES}
+        self.lanes = Lanes(_nobody, lanes=LANES, shards=1)
         self.load = Load(deliveries=5, batches=1, rate_per_s=2.0)
         self.presence = Presence(
             self.workers,
             self.identity,
             load=lambda: self.load,
-            lanes=list(self.lanes.values()),
+            lanes=self.lanes,
             told_to_end=self.told_to_end,
             draining=self.draining,
         )
 
     @property
     def paused(self) -> set[str]:
-        return {name for name, lane in self.lanes.items() if lane.is_paused}
+        return set(self.lanes.paused)
 
 
-def _lane(redis: object, lane: str) -> LaneWorker:
-    async def nothing(*_: object) -> None:
-        return None
-
-    return LaneWorker(redis, redis, shard=0, lane=lane, deliver=nothing, jobs=1)  # type: ignore[arg-type]
+def _nobody(_shard: int, _lane: str, _medium: Medium) -> LaneWorker:
+    raise AssertionError("nothing is served here")
 
 
 @pytest.fixture
-async def bench(store: Store, redis_server: RedisServer) -> Bench:
-    return Bench(store, redis_server.url)
+async def bench(store: Store) -> Bench:
+    return Bench(store)
 
 
 def a_request() -> RequestKey:
@@ -121,7 +119,7 @@ async def test_what_was_told_last_holds_while_the_store_is_away(
     monkeypatch.setattr(presence, "BEAT_S", 0.001)
     with RedisServer(tmp_path / "redis") as own:
         store = Store(connect(own.url))
-        bench = Bench(store, own.url)
+        bench = Bench(store)
         await bench.workers.pause("marketing", a_request(), paused=True)
         await bench.presence.beat()
         own.kill()

@@ -7,7 +7,7 @@ import pytest
 from clarion_core.store.keys import key
 from clarion_core.store.upkeep import Upkeep
 from clarion_workers.sweep import Sweeper
-from support.records import LANE, RETENTION_S, Records, deliver, wanted
+from support.records import QUEUE, RETENTION_S, Records, deliver, wanted
 
 
 def a_sweeper(records: Records, worker: str = "w1", every_s: float = 60.0) -> Sweeper:
@@ -39,7 +39,7 @@ async def test_one_turn_repairs_more_than_one_call_can(records: Records) -> None
     for item in items:
         await records.accept(item)
     refs = await records.jobs()
-    await records.store.command("DEL", key(0, "queue", LANE))
+    await records.store.command("DEL", key(0, "queue", QUEUE))
     for ref in refs:
         await records.look_at(ref.id)
     await a_sweeper(records).once()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from typing import Any
 
 from clarion_core import logs, tasks
 from clarion_core.content.renderer import Renderer
+from clarion_core.domain.medium import Medium
 from clarion_core.domain.worker import Load
 from clarion_core.exposition import Exposition
 from clarion_core.queue import LaneWorker
@@ -19,12 +21,13 @@ from clarion_core.store.store import Store
 from clarion_core.store.suppressions import Suppressions
 from clarion_core.store.upkeep import Upkeep
 from clarion_core.store.workers import WorkerStore
+from clarion_workers import routers
 from clarion_workers.deliver import Deliverer
+from clarion_workers.lanes import Lanes
 from clarion_workers.leases import Leases
 from clarion_workers.messages import Composer
 from clarion_workers.metrics import WorkerMetrics
 from clarion_workers.presence import Presence, identity_of_this_process
-from clarion_workers.providers import email_router
 from clarion_workers.revisions import Revisions
 from clarion_workers.run import Post
 from clarion_workers.sweep import Sweeper
@@ -35,7 +38,7 @@ log = logs.get(__name__)
 
 
 class PostRoom:
-    """A worker process: a lane worker for every shard and lane, one renderer, one channel, one sweep."""
+    """A worker process: a lane worker for every shard, lane and medium, one renderer, one sweep."""
 
     def __init__(self, settings: WorkerSettings) -> None:
         self._settings = settings
@@ -47,7 +50,7 @@ class PostRoom:
         self._told_to_end = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         campaigns = CampaignStore(self._store, settings.shards, settings.retention_s)
-        self._router = email_router(settings, self._store)
+        self._routers = routers.configured(settings, self._store)
         self._tally = Tally()
         batches = CountedBatches(
             self._store,
@@ -66,30 +69,32 @@ class PostRoom:
         )
         self._renderer = Renderer.from_settings(settings)
         composer = Composer(Revisions(campaigns), self._renderer)
-        windows = self._windows = Windows.of_lanes(settings.window, settings.served)
-        self._lanes = [
-            LaneWorker(
+        suppressions = Suppressions(self._store)
+        self._windows: dict[Medium, dict[str, Windows]] = {}
+
+        def lane_worker(shard: int, lane: str, medium: Medium) -> LaneWorker:
+            if medium not in self._windows:
+                self._windows[medium] = Windows.of_lanes(settings.window, settings.served)
+            post = Post(
+                lane=lane,
+                batches=batches,
+                leases=self._leases,
+                composer=composer,
+                suppressions=suppressions,
+                windows=self._windows[medium][lane],
+                draining=self._draining,
+            )
+            return LaneWorker(
                 self._redis,
                 self._blocking,
                 shard=shard,
                 lane=lane,
-                deliver=Deliverer(
-                    Post(
-                        lane=lane,
-                        batches=batches,
-                        leases=self._leases,
-                        composer=composer,
-                        router=self._router,
-                        suppressions=Suppressions(self._store),
-                        windows=windows[lane],
-                        draining=self._draining,
-                    )
-                ).job,
+                medium=medium,
+                deliver=Deliverer(post, self._routers).job,
                 jobs=settings.jobs,
             )
-            for lane in settings.served
-            for shard in range(settings.shards)
-        ]
+
+        self._lanes = Lanes(lane_worker, lanes=settings.served, shards=settings.shards)
         self._presence = Presence(
             WorkerStore(self._store, settings.shards, settings.served),
             identity,
@@ -98,7 +103,7 @@ class PostRoom:
             told_to_end=self._told_to_end,
             draining=self._draining,
         )
-        metrics = WorkerMetrics(identity, self._tally, self._leases, windows, self._sweeper)
+        metrics = WorkerMetrics(identity, self._tally, self._leases, self._windows, self._sweeper)
         self.exposition = Exposition(settings.metrics, metrics.read)
 
     async def start(self) -> None:
@@ -110,9 +115,8 @@ class PostRoom:
         await self._greet_store()
         await self._renderer.start()
         keepers = (self._presence.keep(), self._leases.keep(), self._sweeper.run())
-        self._tasks = [
-            asyncio.create_task(coroutine) for coroutine in (*keepers, *(lane.async_run() for lane in self._lanes))
-        ]
+        self._tasks = [asyncio.create_task(coroutine) for coroutine in keepers]
+        self._lanes.serve(self._routers.media)
         exposed = {"metrics": self.exposition.address} if self.exposition.address else {}
         log.info("working", worker=self.name, lanes=self._settings.served, shards=self._settings.shards, **exposed)
 
@@ -127,7 +131,8 @@ class PostRoom:
         await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
             starting.result()
-            await asyncio.wait([stopping, *self._tasks], return_when=asyncio.FIRST_COMPLETED)
+            awaited: list[asyncio.Future[Any]] = [stopping, self._lanes.ended, *self._tasks]
+            await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
         for task in (starting, stopping):
             task.cancel()
         await self.stop()
@@ -136,12 +141,16 @@ class PostRoom:
         """Drain and let go of everything, once; raises what ended one of the tasks before."""
         if self._draining.is_set():
             return
-        failed = [task.exception() for task in self._tasks if task.done() and not task.cancelled()]
-        await self._drain()
-        await tasks.end(self._tasks)
+        failed = [
+            task.exception() for task in [*self._tasks, *self._lanes.tasks] if task.done() and not task.cancelled()
+        ]
+        self._draining.set()
+        await self._lanes.drain(self._settings.drain_s, self._settings.lease_s)
+        log.info("drained", worker=self.name)
+        await tasks.end([*self._tasks, *self._lanes.tasks])
         await self._presence.leave()
         await self.exposition.stop()
-        await self._router.close()
+        await self._routers.close()
         await self._renderer.close()
         await self._store.close()
         await self._blocking.aclose()
@@ -164,24 +173,7 @@ class PostRoom:
 
     def _load(self) -> Load:
         return Load(
-            deliveries=sum(windows.in_use for windows in self._windows.values()),
+            deliveries=sum(each.in_use for windows in self._windows.values() for each in windows.values()),
             batches=self._leases.held,
             rate_per_s=self._tally.rate_per_s(),
         )
-
-    async def _drain(self) -> None:
-        """Start nothing new, finish the windows in flight, hand the rest back; cut off what takes too long."""
-        self._draining.set()
-        for lane in self._lanes:
-            lane.drain()
-        running = [task for lane in self._lanes for task in lane.tasks.values() if not task.done()]
-        log.info("draining", worker=self.name, batches=len(running))
-        if running:
-            _, late = await asyncio.wait(running, timeout=self._settings.drain_s)
-            jobs = [job for lane in self._lanes for job in lane.job_tasks.values()]
-            if late and jobs:
-                log.warning("drain_cut_off", batches=len(late))
-                for job in jobs:
-                    job.cancel()
-                await asyncio.wait(late, timeout=self._settings.lease_s)
-        log.info("drained", worker=self.name)

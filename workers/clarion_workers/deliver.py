@@ -11,10 +11,12 @@ from typing import Any
 from clarion_core import logs
 from clarion_core.domain.errors import ClarionError
 from clarion_core.store.batches import BatchRef, NotClaimed
-from clarion_workers.providers import Route
+from clarion_workers.providers import Route, Router
+from clarion_workers.routers import Routers
 from clarion_workers.run import Post, Run
 
 WAIT_S = 1.0
+UNSERVED_WAIT_MS = 10_000
 
 log = logs.get(__name__)
 
@@ -22,12 +24,13 @@ log = logs.get(__name__)
 class Deliverer:
     """Runs batches."""
 
-    def __init__(self, post: Post) -> None:
-        self._post = post
+    def __init__(self, post: Post, routers: Routers) -> None:
+        self._post, self._routers = post, routers
+        self._unserved: set[str] = set()  # logged once each
 
-    async def job(self, _ctx: Mapping[str, Any], shard: str, batch: str, epoch: int) -> None:
+    async def job(self, _ctx: Mapping[str, Any], shard: str, via: str, batch: str, epoch: int) -> None:
         """Arq's job. It does not raise: what it leaves behind is found by the next lease or the sweep."""
-        ref = BatchRef(shard=int(shard), id=batch, epoch=epoch)
+        ref = BatchRef(shard=int(shard), via=via, id=batch, epoch=epoch)
         try:
             await self._run(ref)
         except ClarionError as error:
@@ -36,29 +39,41 @@ class Deliverer:
             log.exception("batch_failed", batch=batch)
 
     async def _run(self, ref: BatchRef) -> None:
-        post = self._post
-        route = await self._route()
+        post, router = self._post, self._routers.get(ref.medium, ref.configuration)
+        if router is None:
+            await self._put_off(ref)
+            return
+        route = await self._route(router)
         if route is None:
             return
         asked_at = time.monotonic()
         try:
-            claim = await post.batches.claim(ref, post.router.way(route), lane=post.lane)
+            claim = await post.batches.claim(ref, router.way(route), lane=post.lane)
         except (ClarionError, asyncio.CancelledError):
-            await asyncio.shield(post.router.report(route, []))  # somebody else may probe
+            await asyncio.shield(router.report(route, []))  # somebody else may probe
             raise
         if isinstance(claim, NotClaimed):
-            await post.router.report(route, [])
+            await router.report(route, [])
             log.debug("batch_not_claimed", batch=ref.id, epoch=ref.epoch, why=claim.value)
             return
         async with post.leases.hold(ref, asked_at) as lease:
-            await Run(post, claim, lease, route).work()
+            await Run(post, router, claim, lease, route).work()
 
-    async def _route(self) -> Route | None:
+    async def _put_off(self, ref: BatchRef) -> None:
+        """Nobody can send it now: it waits for its channel configuration, out of the way of the others."""
+        if ref.via not in self._unserved:
+            self._unserved.add(ref.via)
+            log.warning("channel_not_configured", medium=ref.medium.value, configuration=ref.configuration)
+        claim = await self._post.batches.claim(ref, lane=self._post.lane)
+        if not isinstance(claim, NotClaimed):
+            await self._post.batches.finish(claim, [], wait_ms=UNSERVED_WAIT_MS)
+
+    async def _route(self, router: Router) -> Route | None:
         """The provider to begin with. While none may be used, work waits in its queue, and its job here; not for long,
         so that what ended meanwhile is noticed. None when it is time to go.
         """
         while not self._post.draining.is_set():
-            route = await self._post.router.choose()
+            route = await router.choose()
             if isinstance(route, Route):
                 return route
             with suppress(TimeoutError):

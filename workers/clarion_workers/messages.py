@@ -10,7 +10,6 @@ from clarion_core.content.renderer import Renderer
 from clarion_core.content.types import RenderFailure, RenderRequest
 from clarion_core.domain.campaign import Definition
 from clarion_core.domain.delivery import DeliveryState, Reason
-from clarion_core.domain.medium import Medium
 from clarion_core.domain.retry import Conclusion, clip
 from clarion_core.store.batches import Claim
 from clarion_core.store.triggers import StoredDelivery
@@ -46,10 +45,9 @@ class Composer:
         found = await self._revisions.get(claim.campaign, claim.revision)
         return found.definition if found else Definition()
 
-    async def compose(
-        self, claim: Claim, deliveries: Sequence[StoredDelivery], medium: Medium = Medium.EMAIL
-    ) -> list[Ready | Unready]:
-        """Make the messages of deliveries that travel by this medium, in order. One that fails leaves others alone."""
+    async def compose(self, claim: Claim, deliveries: Sequence[StoredDelivery]) -> list[Ready | Unready]:
+        """Make the messages of deliveries of a batch, in order. One that fails leaves the others alone."""
+        medium = claim.ref.medium
         revision = await self._revisions.get(claim.campaign, claim.revision)
         if revision is None:
             gone = _failed(Reason.INTERNAL, f"revision {claim.revision} of the campaign is no longer kept")

@@ -8,6 +8,7 @@ from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 
 from clarion_core.domain.delivery import DeliveryState
+from clarion_core.domain.medium import Medium
 from clarion_core.domain.worker import Identity
 from clarion_workers.leases import Leases
 from clarion_workers.sweep import Sweeper
@@ -27,7 +28,12 @@ class WorkerMetrics:
     """Reads the counts of this process."""
 
     def __init__(
-        self, identity: Identity, tally: Tally, leases: Leases, windows: Mapping[str, Windows], sweeper: Sweeper
+        self,
+        identity: Identity,
+        tally: Tally,
+        leases: Leases,
+        windows: Mapping[Medium, Mapping[str, Windows]],
+        sweeper: Sweeper,
     ) -> None:
         self._identity, self._tally, self._leases = identity, tally, leases
         self._windows, self._sweeper = windows, sweeper
@@ -56,10 +62,11 @@ class WorkerMetrics:
         family = GaugeMetricFamily(
             "clarion_worker_window_deliveries",
             "Deliveries in open windows: handed over, or about to be, and not recorded.",
-            labels=("lane",),
+            labels=("lane", "medium"),
         )
-        for lane, windows in self._windows.items():
-            family.add_metric((lane,), windows.in_use)
+        for medium, lanes in self._windows.items():
+            for lane, windows in lanes.items():
+                family.add_metric((lane, medium.value), windows.in_use)
         return family
 
     def _recounts(self) -> list[Metric]:

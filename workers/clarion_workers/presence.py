@@ -18,8 +18,8 @@ from collections.abc import Callable, Sequence
 from clarion_core import logs
 from clarion_core.domain.errors import ClarionError
 from clarion_core.domain.worker import Identity, Load
-from clarion_core.queue import LaneWorker
 from clarion_core.store.workers import Commands, WorkerStore
+from clarion_workers.lanes import Lanes
 
 BEAT_S = 1.0
 ANSWER_S = 2.0  # a connection that died without a word must not cost signs of life
@@ -50,14 +50,13 @@ class Presence:
         identity: Identity,
         *,
         load: Callable[[], Load],
-        lanes: Sequence[LaneWorker],
+        lanes: Lanes,
         told_to_end: asyncio.Event,
         draining: asyncio.Event,
     ) -> None:
         self._workers, self._identity, self._load, self._lanes = workers, identity, load, lanes
         self._told_to_end, self._draining = told_to_end, draining
         self._start_ms = time.time_ns() // 1_000_000
-        self._paused: frozenset[str] = frozenset()
         self._is_known = False
 
     async def beat(self) -> None:
@@ -93,14 +92,7 @@ class Presence:
             log.warning("farewell_failed", error=type(error).__name__)
 
     def _follow(self, commands: Commands) -> None:
-        for lane in self._lanes:
-            if lane.lane in commands.paused - self._paused:
-                lane.pause()
-            elif lane.lane in self._paused - commands.paused:
-                lane.resume()
-        for lane_id in sorted(commands.paused ^ self._paused):
-            log.info("lane_paused" if lane_id in commands.paused else "lane_resumed", lane=lane_id)
-        self._paused = commands.paused
+        self._lanes.pause(commands.paused)
         if commands.drain and not self._told_to_end.is_set():
             log.info("told_to_drain", worker=self._identity.id)
             self._told_to_end.set()

@@ -7,7 +7,6 @@ gets at once; what may have arrived is never given to another one.
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,23 +14,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from clarion_core import logs
-from clarion_core.configuration import file
-from clarion_core.configuration.channels import SETTINGS_ALONE
 from clarion_core.domain.breaker import NOTHING, BreakerState, Probe, Standing, Verdict, verdict
 from clarion_core.domain.campaign import Throttle
 from clarion_core.domain.channel import ChannelConfiguration, Provider
 from clarion_core.domain.errors import StoreUnavailable
-from clarion_core.domain.medium import Medium
 from clarion_core.domain.outcome import Outcome
 from clarion_core.domain.routing import pick
-from clarion_core.settings import WorkerSettings, variable
 from clarion_core.store.batches import Way
 from clarion_core.store.breakers import Breakers
-from clarion_core.store.store import Store
 from clarion_workers.channels import Channel, CutOff, Message
-from clarion_workers.channels.email import EmailChannel, from_settings
-from clarion_workers.channels.kind import Opening
-from clarion_workers.channels.registry import PROVIDERS
 
 KNOWN_S = 0.5  # what was asked holds for so long: other workers' failures are heard of that late at most
 
@@ -183,18 +174,3 @@ class Router:
 
     def _figures(self, name: str, standing: Standing) -> dict[str, object]:
         return {"channel": self.configuration.channel, "provider": name, "health": round(standing.health, 2)}
-
-
-def email_router(settings: WorkerSettings, store: Store) -> Router:
-    """The e-mail channel as its configuration describes it. `ChannelsInvalid` where the file does not fit."""
-    email = file.read(settings.channels, os.environ).email if settings.channels else None
-    if email is None:
-        [alone] = SETTINGS_ALONE.providers
-        channel = EmailChannel(from_settings(settings))
-        return Router(SETTINGS_ALONE, {alone.name: channel}, Breakers(store, channel="email"))
-    for field_name in sorted(settings.model_fields_set):
-        if field_name.startswith("smtp_"):
-            log.warning("setting_unused", name=variable(field_name), because=variable("channels"))
-    opening = Opening(environment=os.environ, message_id_domain=settings.message_id_domain, channel=email)
-    channels = {each.name: PROVIDERS[each.kind].open(each.settings, opening) for each in email.providers}
-    return Router(email.configuration(Medium.EMAIL), channels, Breakers(store, channel="email"))

@@ -11,7 +11,7 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -38,6 +38,7 @@ from clarion_workers.windows import Windows
 
 CRASHES_UNTIL_SOLO = 1
 _STORE_PAUSE_S, _STORE_PAUSE_MAX_S = 0.05, 1.0
+NO_WEIGHTS: Mapping[str, int] = {}  # each delivery takes one permit
 _NOT_HANDED_OVER = Conclusion(state=DeliveryState.QUEUED)
 
 log = logs.get(__name__)
@@ -51,7 +52,6 @@ class Post:
     batches: BatchStore
     leases: Leases
     composer: Composer
-    router: Router
     suppressions: Suppressions
     windows: Windows
     draining: asyncio.Event
@@ -60,11 +60,11 @@ class Post:
 class Run:
     """One claim's way through the delivery step. `route` is the one it was claimed with, and the first to be taken."""
 
-    def __init__(self, post: Post, claim: Claim, lease: Lease, route: Route) -> None:
-        self._post, self._claim, self._lease = post, claim, lease
+    def __init__(self, post: Post, router: Router, claim: Claim, lease: Lease, route: Route) -> None:
+        self._post, self._router, self._claim, self._lease = post, router, claim, lease
         self._chosen: Route | None = route  # and not used yet
         self._definition, self._policy = Definition(), RetryPolicy()
-        configuration = post.router.configuration
+        configuration = router.configuration
         self._lists = MayReceive(
             post.suppressions,
             workspace=claim.campaign.partition("/")[0],
@@ -84,7 +84,7 @@ class Run:
         """Deliver the batch. Cut off, or without what it needs of the store: record, hand the rest back, raise."""
         try:
             self._definition = await self._post.composer.definition(self._claim)
-            self._policy = self._definition.retry_policy.within(self._post.router.configuration.retry)
+            self._policy = self._definition.retry_policy.within(self._router.configuration.retry)
             await self._deliver()
             if not self._fenced:
                 await self._finish()
@@ -93,7 +93,7 @@ class Run:
             raise
         finally:
             if self._chosen:
-                await self._post.router.report(self._chosen, [])  # somebody else may probe
+                await self._router.report(self._chosen, [])  # somebody else may probe
 
     async def _deliver(self) -> None:
         """Those that were in a window when their worker died are suspects, and go alone, behind the others."""
@@ -131,7 +131,7 @@ class Run:
         for tried, group in sorted(
             groups.items(), key=lambda each: len(each[0])
         ):  # who waits for another holds up none
-            others = len(self._post.router.configuration.providers) > len(tried)
+            others = len(self._router.configuration.providers) > len(tried)
             await self._hand_over(group, tried if others else frozenset())
 
     async def _composed(
@@ -195,9 +195,9 @@ class Run:
         """The next provider; None, and the batch is handed back, where there is none."""
         chosen, self._chosen = self._chosen, None
         if chosen and chosen.provider.name in tried:
-            await self._post.router.report(chosen, [])
+            await self._router.report(chosen, [])
             chosen = None
-        route = chosen or await self._post.router.choose(tried)
+        route = chosen or await self._router.choose(tried)
         if isinstance(route, NoRoute):
             self._halt(round(1000 * route.wait_s))
             return None
@@ -215,7 +215,8 @@ class Run:
 
     async def _window(self, items: Sequence[Ready], route: Route, tried: frozenset[str]) -> None:
         """Open a window and hand it over; what this provider can't take goes on to another one."""
-        opened = await self._open_window([item.delivery for item in items], route)
+        weights = {item.delivery.id: item.message.weight for item in items}
+        opened = await self._open_window([item.delivery for item in items], route, weights)
         allowed = [item for item, permit in zip(items, opened.permits, strict=False) if permit is Permit.YES]
         if Permit.LATER in opened.permits:
             self._halt(opened.wait_ms, throttled=True)
@@ -232,7 +233,7 @@ class Run:
             self._conclude_all([(item, postponed(outcome, self._wait_ms / 1000)) for item, outcome in moving])
             return
         try:
-            other = await self._post.router.choose(tried)
+            other = await self._router.choose(tried)
         except asyncio.CancelledError:
             self._conclude_all(moving)
             raise
@@ -265,12 +266,25 @@ class Run:
         """The number of the attempt that is being made, the first is 1."""
         return delivery.record.attempts + self._spent[delivery.id] + 1
 
-    async def _open_window(self, deliveries: Sequence[StoredDelivery], route: Route, *, solo: bool = False) -> Advanced:
+    async def _open_window(
+        self,
+        deliveries: Sequence[StoredDelivery],
+        route: Route,
+        weights: Mapping[str, int] = NO_WEIGHTS,
+        *,
+        solo: bool = False,
+    ) -> Advanced:
         self._open = {delivery.id: delivery for delivery in deliveries}
         wanted = [
-            Wanted(delivery_id=item.id, trigger_id=item.trigger_id, attempt=self._attempt(item)) for item in deliveries
+            Wanted(
+                delivery_id=item.id,
+                trigger_id=item.trigger_id,
+                attempt=self._attempt(item),
+                weight=weights.get(item.id, 1),
+            )
+            for item in deliveries
         ]
-        opened = await self._advance(wanted, self._post.router.way(route), solo=solo)
+        opened = await self._advance(wanted, self._router.way(route), solo=solo)
         for delivery, permit in zip(deliveries, opened.permits, strict=False):
             if permit is not Permit.YES:
                 del self._open[delivery.id]
@@ -281,12 +295,12 @@ class Run:
         if not self._lease.is_safe:  # this process stood still: somebody else may have been told to send them
             self._lease.lost = True
         if not items or self._lease.lost or self._post.draining.is_set():
-            await self._post.router.report(route, [])
+            await self._router.report(route, [])
             return []
         messages = [self._timed(item, now_ms) for item in items]
         self._sent_at, self._provider = (now_ms, time.monotonic()), route.provider.name
         try:
-            return await self._post.router.hand_over(route, messages)
+            return await self._router.hand_over(route, messages)
         except CutOff as cut:
             known = [(item, outcome) for item, outcome in zip(items, cut.outcomes, strict=True) if outcome]
             self._conclude([item for item, _ in known], [outcome for _, outcome in known])

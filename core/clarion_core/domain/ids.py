@@ -1,7 +1,7 @@
 """Ids: lower case base32 (Crockford's alphabet), made before the first try of whatever they name.
 
 A trigger's id and a delivery's tell the shard their records are in. A delivery's id is `base-number`: its page is
-number // 100 of the base's pages.
+number // 100 of the base's pages, and the base's last letter tells its medium.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
+
+from clarion_core.domain.medium import MEDIUM_OF, Medium
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford, base32.org: no i, l, o, u
 _PAIRS = [high + low for high in ALPHABET for low in ALPHABET]
@@ -48,16 +50,24 @@ def ordering_shard(workspace: str, ordering_key: str, shards: int) -> int:
     return int.from_bytes(hashlib.sha256(f"{workspace}\0{ordering_key}".encode()).digest()[:4]) % shards
 
 
-def ordering_line(workspace: str, ordering_key: str, user_id: str) -> str:
-    """The line in which an ordering key's deliveries to one recipient stand."""
-    digest = hashlib.sha256(f"{workspace}\0{ordering_key}\0{user_id}".encode()).digest()
+def ordering_line(workspace: str, ordering_key: str, user_id: str, place: str) -> str:
+    """The line in which an ordering key's deliveries to one recipient stand.
+
+    Each channel has its own, and on push each device: `place` tells them apart.
+    """
+    digest = hashlib.sha256(f"{workspace}\0{ordering_key}\0{user_id}\0{place}".encode()).digest()
     return base32(int.from_bytes(digest[:16]), _HASH_CHARS)
 
 
-def new_base(shard: int, now_ms: int, random_bits: Callable[[int], int]) -> str:
-    """What the ids of the deliveries written in one step begin with: shard, time, 50 random bits."""
+def new_base(shard: int, now_ms: int, random_bits: Callable[[int], int], medium: Medium) -> str:
+    """What the ids of deliveries written in one step begin with: shard, time, 50 random bits, medium."""
     time = base32(now_ms, _TIME_CHARS)
-    return base32(shard, _SHARD_CHARS) + time + base32(random_bits(50), _RANDOM_CHARS)
+    return base32(shard, _SHARD_CHARS) + time + base32(random_bits(50), _RANDOM_CHARS) + medium.letter
+
+
+def medium_of(delivery_id: str) -> Medium:
+    """What a delivery travels by, as its id says."""
+    return MEDIUM_OF[delivery_id.partition("-")[0][-1]]
 
 
 def is_delivery_id(text: str) -> bool:

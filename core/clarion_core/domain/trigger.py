@@ -9,7 +9,8 @@ from enum import StrEnum
 from clarion_core.domain.errors import FieldProblem
 from clarion_core.domain.feedback import NO_FEEDBACK, Fact, FeedbackCounts
 
-MAX_RECIPIENTS = 1_000
+MAX_RECIPIENTS, MAX_DEVICES = 1_000, 20
+MAX_DELIVERIES = MAX_RECIPIENTS * (MAX_DEVICES + 3)  # the devices, and the other channels
 
 
 class TriggerState(StrEnum):
@@ -83,28 +84,67 @@ class Trigger:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Placement:
-    """Where a trigger's deliveries are: `count` numbers from `start` on under `base`."""
+class Slice:
+    """`count` numbers from `start` on under `base`."""
 
     base: str
     start: int
     count: int
 
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a trigger's deliveries are: a slice for each medium."""
+
+    slices: tuple[Slice, ...]
+
+    @property
+    def count(self) -> int:
+        """How many deliveries there are."""
+        return sum(each.count for each in self.slices)
+
+    @property
+    def base(self) -> str:
+        """Where the first of them are."""
+        return self.slices[0].base
+
+    def position(self, delivery_id: str) -> int | None:
+        """Which of the trigger's deliveries this is, from 0; None where it is none of them."""
+        base, _, number = delivery_id.partition("-")
+        before = 0
+        for each in self.slices:
+            index = int(number) - each.start if base == each.base else -1
+            if 0 <= index < each.count:
+                return before + index
+            before += each.count
+        return None
+
+    def cut(self, skip: int, limit: int) -> list[Slice]:
+        """Where up to `limit` deliveries are, behind the first `skip`."""
+        found = []
+        for each in self.slices:
+            count = min(each.count - skip, limit)
+            if count > 0:
+                found.append(Slice(base=each.base, start=each.start + skip, count=count))
+                limit -= count
+            skip = max(0, skip - each.count)
+        return found
+
     def __str__(self) -> str:
-        return f"{self.base}:{self.start}:{self.count}"
+        return " ".join(f"{each.base}:{each.start}:{each.count}" for each in self.slices)
 
     @classmethod
     def parse(cls, text: str) -> Placement:
         """Read what `str` wrote."""
-        base, start, count = text.split(":")
-        return cls(base=base, start=int(start), count=int(count))
+        parts = [part.split(":") for part in text.split(" ")]
+        return cls(tuple(Slice(base=base, start=int(start), count=int(count)) for base, start, count in parts))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryMove:
     """One delivery's move, or a fact that was learned of it where it stands, as the event stream tells it."""
 
-    number: int
+    delivery: str
     state: str
     attempts: int
     reason: str
@@ -121,7 +161,6 @@ class TriggerEvent:
     state: TriggerState
     time_ms: int
     counts: Counts
-    base: str
     moves: tuple[DeliveryMove, ...]
     feedback: FeedbackCounts = NO_FEEDBACK
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from clarion_core.domain.ids import new_base
-from clarion_core.domain.trigger import Placement
+from clarion_core.domain.medium import Medium
+from clarion_core.domain.trigger import Placement, Slice
 from clarion_core.store.keys import PAGE
 from clarion_core.store.store import Store, blob_position
 
@@ -29,11 +30,38 @@ class Verdict(StrEnum):
 
 
 @dataclass(slots=True, kw_only=True)
-class AcceptItem:
-    """One trigger to accept. `rows` are its recipients as records; empty once they are staged under `placement`.
+class AcceptPart:
+    """A trigger's deliveries of one medium, through one channel configuration, at least one.
 
-    It expires at `expire_ms` (since 1970), or that long after it is accepted, whatever comes first; 0 is never. `lines`
-    names the line that each recipient's delivery stands in; empty where there is no ordering key.
+    `rows` are their recipients as records; empty once they are staged. `lines` names the line that each delivery stands
+    in; empty where there is no ordering key.
+    """
+
+    medium: Medium
+    configuration: str
+    rows: list[bytes]
+    lines: list[str] = field(default_factory=list)
+    count: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.count = len(self.rows)
+
+    @property
+    def via(self) -> str:
+        """What its batches leave by, as records name it."""
+        return via_of(self.medium, self.configuration)
+
+
+def via_of(medium: Medium, configuration: str) -> str:
+    """What batches of a medium and a channel configuration leave by, as records name it."""
+    return f"{medium.value}/{configuration}"
+
+
+@dataclass(slots=True, kw_only=True)
+class AcceptItem:
+    """One trigger to accept.
+
+    It expires at `expire_ms` (since 1970), or that long after it is accepted, whatever comes first; 0 is never.
     """
 
     trigger_id: str
@@ -43,16 +71,21 @@ class AcceptItem:
     policy: str
     fingerprint: str
     head: bytes
-    count: int
-    rows: list[bytes]
+    parts: list[AcceptPart]
     expire_ms: int = 0
     time_to_live_ms: int = 0
-    lines: list[str] = field(default_factory=list)
     placement: Placement | None = None
+    count: int = field(init=False)
     bytes: int = field(init=False)
 
     def __post_init__(self) -> None:
-        self.bytes = len(self.head) + sum(map(len, self.rows))
+        self.count = sum(part.count for part in self.parts)
+        self.bytes = len(self.head) + sum(len(row) for part in self.parts for row in part.rows)
+
+    @property
+    def unstaged(self) -> int:
+        """How many deliveries travel with it."""
+        return sum(len(part.rows) for part in self.parts)
 
     @property
     def is_large(self) -> bool:
@@ -75,19 +108,26 @@ class AcceptStore:
         self._store = store
 
     async def stage(self, shard: int, item: AcceptItem) -> None:
-        """Write a large trigger's pages ahead of it, in calls of bounded size, and empty its `rows`."""
-        placement = Placement(base=_base(shard), start=0, count=item.count)
+        """Write a large trigger's pages ahead of it, in calls of bounded size, and empty its rows."""
+        slices = []
+        for part in item.parts:
+            base = _base(shard, part.medium)
+            await self._stage_part(shard, base, item.trigger_id, part)
+            slices.append(Slice(base=base, start=0, count=part.count))
+            part.rows = []
+        item.placement = Placement(tuple(slices))
+
+    async def _stage_part(self, shard: int, base: str, trigger_id: str, part: AcceptPart) -> None:
         segments: list[tuple[int, int, int, bytes]] = []
         size = 0
-        for segment in segments_of(item.rows, 0):
+        for segment in segments_of(part.rows, 0):
             segments.append(segment)
             size += len(segment[3])
             if size > FLIGHT_BYTES // 2 or len(segments) * SEGMENT >= FLIGHT_DELIVERIES:
-                await self._stage(shard, placement.base, item.trigger_id, segments)
+                await self._stage(shard, base, trigger_id, segments)
                 segments, size = [], 0
         if segments:
-            await self._stage(shard, placement.base, item.trigger_id, segments)
-        item.placement, item.rows = placement, []
+            await self._stage(shard, base, trigger_id, segments)
 
     async def _stage(
         self, shard: int, base: str, trigger_id: str, segments: Sequence[tuple[int, int, int, bytes]]
@@ -130,29 +170,42 @@ def segments_of(rows: Sequence[bytes], start: int) -> list[tuple[int, int, int, 
 def _layout(shard: int, items: Sequence[AcceptItem], blobs: list[bytes]) -> list[dict[str, object]]:
     """The items as `accept` takes them. Small triggers of a campaign share pages, one behind the other."""
     request: list[dict[str, object]] = []
-    bases: dict[tuple[str, int], str] = {}
+    bases: dict[tuple[str, int, str], str] = {}
     filled: dict[str, int] = {}
     for item in items:
-        staged: list[tuple[int, int]] = []
         if item.placement is None:
-            base = bases.setdefault((item.campaign, item.revision), "") or _base(shard)
-            bases[item.campaign, item.revision] = base
-            item.placement = Placement(base=base, start=filled.get(base, 0), count=item.count)
-            filled[base] = item.placement.start + item.count
-        elif not item.rows:
-            pages = range(0, item.count, PAGE)
-            staged = [(first // PAGE, min(PAGE, item.count - first)) for first in pages]
-        segments = []
-        for page, offset, count, blob in segments_of(item.rows, item.placement.start):
-            segments.append((page, offset, count, blob_position(len(blobs))))
-            blobs.append(blob)
-        request.append(_item(item, segments, staged, head=blob_position(len(blobs))))
+            slices = []
+            for part in item.parts:
+                like = item.campaign, item.revision, part.via
+                base = bases[like] = bases.get(like) or _base(shard, part.medium)
+                slices.append(Slice(base=base, start=filled.get(base, 0), count=part.count))
+                filled[base] = slices[-1].start + part.count
+            item.placement = Placement(tuple(slices))
+        parts = [_part(part, place, blobs) for part, place in zip(item.parts, item.placement.slices, strict=True)]
+        request.append(_item(item, parts, head=blob_position(len(blobs))))
         blobs.append(item.head)
     return request
 
 
-def _item(item: AcceptItem, segments: Sequence[object], staged: list[tuple[int, int]], head: int) -> dict[str, object]:
-    assert item.placement is not None
+def _part(part: AcceptPart, place: Slice, blobs: list[bytes]) -> dict[str, object]:
+    segments, staged = [], []
+    if part.rows:
+        for page, offset, count, blob in segments_of(part.rows, place.start):
+            segments.append((page, offset, count, blob_position(len(blobs))))
+            blobs.append(blob)
+    else:
+        staged = [(first // PAGE, min(PAGE, place.count - first)) for first in range(0, place.count, PAGE)]
+    return {
+        "base": place.base,
+        "start": place.start,
+        "via": part.via,
+        "segments": segments,
+        "staged": staged,
+        "lines": part.lines,
+    }
+
+
+def _item(item: AcceptItem, parts: Sequence[object], head: int) -> dict[str, object]:
     return {
         "trigger": item.trigger_id,
         "campaign": item.campaign,
@@ -161,16 +214,13 @@ def _item(item: AcceptItem, segments: Sequence[object], staged: list[tuple[int, 
         "policy": item.policy,
         "fingerprint": item.fingerprint,
         "head": head,
-        "base": item.placement.base,
         "placement": str(item.placement),
         "count": item.count,
-        "segments": segments,
-        "staged": staged,
+        "parts": parts,
         "expire": item.expire_ms,
         "ttl": item.time_to_live_ms,
-        "lines": item.lines,
     }
 
 
-def _base(shard: int) -> str:
-    return new_base(shard, time.time_ns() // 1_000_000, secrets.randbits)
+def _base(shard: int, medium: Medium) -> str:
+    return new_base(shard, time.time_ns() // 1_000_000, secrets.randbits, medium)

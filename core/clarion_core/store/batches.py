@@ -9,6 +9,7 @@ from enum import IntEnum, StrEnum
 from typing import Any
 
 from clarion_core.domain.campaign import Throttle
+from clarion_core.domain.medium import Medium
 from clarion_core.domain.retry import Conclusion
 from clarion_core.store.records import Head, decode_head
 from clarion_core.store.store import Store
@@ -17,11 +18,22 @@ from clarion_core.store.triggers import StoredDelivery, stored_deliveries
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchRef:
-    """A batch as a job names it. `epoch` is the one this job's claim gets."""
+    """A batch as a job names it. `epoch` is the one this job's claim gets, `via` what it leaves by."""
 
     shard: int
+    via: str
     id: str
     epoch: int
+
+    @property
+    def medium(self) -> Medium:
+        """What its deliveries travel by."""
+        return Medium(self.via.partition("/")[0])
+
+    @property
+    def configuration(self) -> str:
+        """The channel configuration that they use."""
+        return self.via.partition("/")[2]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +153,7 @@ class BatchStore:
             "claim",
             ref.shard,
             lane=lane,
+            via=ref.via,
             batch=ref.id,
             epoch=ref.epoch,
             claim=f"{self._worker} {secrets.token_hex(4)}",

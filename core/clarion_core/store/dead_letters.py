@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from clarion_core.domain.ids import shard_of
+from clarion_core.domain.medium import Medium
 from clarion_core.store import keys
+from clarion_core.store.accepting import via_of
 from clarion_core.store.store import Store
 
 GONE = -1  # what `redrive` answers for a trigger that can't go on
@@ -56,9 +58,20 @@ class DeadLetterStore:
         return found[:limit]
 
     async def redrive(
-        self, trigger: str, deliveries: Sequence[str], *, campaign: str, revision: int, lane: str, policy: str
+        self,
+        trigger: str,
+        deliveries: Sequence[str],
+        *,
+        campaign: str,
+        revision: int,
+        lane: str,
+        policy: str,
+        configurations: Mapping[Medium, str],
     ) -> int:
-        """Send these again, at most 500; how many were dead. GONE where the trigger was called off or has expired."""
+        """Send these again, at most 500; how many were dead. GONE where the trigger was called off or has expired.
+
+        `configurations` names the channel configuration of each of their media.
+        """
         like = {"c": campaign, "rev": revision, "l": lane, "pol": policy}
         done: int = await self._store.call(
             "redrive",
@@ -67,6 +80,7 @@ class DeadLetterStore:
             call=secrets.token_hex(8),
             refs=deliveries,
             like=like,
+            vias={medium.letter: via_of(medium, name) for medium, name in configurations.items()},
             retention_s=self._retention_s,
         )
         return done

@@ -75,7 +75,7 @@ def _entry(row: tuple[bytes, dict[bytes, bytes]], wanted: Container[str]) -> tup
 
 
 def _event(event_id: str, trigger: str, text: str) -> TriggerEvent:
-    state, time_ms, counts, base, moves = text.split(";", 4)
+    state, time_ms, counts, *groups = text.split(";")
     numbers = [value.encode() for value in counts.split(",")]
     return TriggerEvent(
         id=event_id,
@@ -83,16 +83,19 @@ def _event(event_id: str, trigger: str, text: str) -> TriggerEvent:
         state=TriggerState(state),
         time_ms=int(time_ms),
         counts=counts_of([*numbers[:8]]),
-        base=base,
-        moves=tuple(_move(move) for move in moves.split(" ")),
+        moves=tuple(
+            _move(base, move)
+            for base, moves in zip(groups[::2], groups[1::2], strict=True)
+            for move in moves.split(" ")
+        ),
         feedback=feedback_of(numbers[8:]) if numbers[8:] else NO_FEEDBACK,  # an older process's function told none
     )
 
 
-def _move(text: str) -> DeliveryMove:
+def _move(base: str, text: str) -> DeliveryMove:
     number, state, attempts, reason, provider, *fact = text.split(":", 5)
     return DeliveryMove(
-        number=int(number),
+        delivery=f"{base}-{number}",
         state=state,
         attempts=int(attempts),
         reason=reason,

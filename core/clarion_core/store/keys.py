@@ -7,6 +7,7 @@ it in one step also on a Redis Cluster; `{control}` holds what is not per shard.
 
 from __future__ import annotations
 
+from clarion_core.domain.medium import LETTERS, Medium
 from clarion_core.domain.suppression import COUNTED_MS, COUNTER_KEPT_MS
 
 CONTROL = "control"
@@ -35,8 +36,8 @@ KINDS = {
     "early": "er:",  # list     facts of an id that no delivery has yet, EARLY_MAX       EARLY_TTL_MS after the last
     "serial": "serial",  # string  counts batches made for what waited                   for good: one a shard
     "throttle": "th:",  # hash  permits taken of a limit, and slots booked                an hour after the last
-    "queue": "q:",  # zset      arq's queue of a lane, by due time                      entries: as their batch
-    "wake": "w:",  # list       wake tokens of a lane, at most WAKE_MAX                 until taken
+    "queue": "q:",  # zset      arq's queue of a lane and medium, by due time           entries: as their batch
+    "wake": "w:",  # list       wake tokens of such a queue, at most WAKE_MAX           until taken
     "gate": "g:",  # hash       state and revision of a campaign, for this shard        as its campaign, then 60 days
     "counts": "n:",  # hash     deliveries of a campaign by state                       for good: one a campaign
     "events": "ev",  # stream   moves of deliveries, one entry a call                   EVENTS_MAX entries, 1 hour
@@ -94,8 +95,14 @@ def key(shard: int | str, kind: str, record: str = "") -> str:
     return f"clarion:{{{shard}}}:{KINDS[kind]}{record}"
 
 
+def queue_of(lane: str, medium: Medium) -> str:
+    """The queue of a lane's batches of one medium."""
+    return f"{lane}.{medium.value}"
+
+
 def lua_header() -> str:
     """The same names for the Lua functions."""
     kinds = ", ".join(f"{kind} = '{prefix}'" for kind, prefix in KINDS.items())
     limits = "\n".join(f"local {name} = {value}" for name, value in LIMITS.items())
-    return f"local KEY = {{{kinds}}}\nlocal CONTROL = '{CONTROL}'\n{limits}\n"
+    letters = ", ".join(f"{medium.value} = '{letter}'" for medium, letter in LETTERS.items())
+    return f"local KEY = {{{kinds}}}\nlocal LETTER = {{{letters}}}\nlocal CONTROL = '{CONTROL}'\n{limits}\n"

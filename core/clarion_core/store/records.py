@@ -10,7 +10,8 @@ import msgspec
 from clarion_core.domain.campaign import AmbiguityPolicy, Campaign, Definition
 from clarion_core.domain.delivery import DeliveryRecord, DeliveryState, Reason
 from clarion_core.domain.errors import FieldProblem
-from clarion_core.domain.recipient import Recipient
+from clarion_core.domain.medium import Channel
+from clarion_core.domain.recipient import Device, Recipient
 from clarion_core.domain.trigger import Refusal
 
 FINGERPRINT_VERSION = 1
@@ -54,9 +55,18 @@ decode_definition = msgspec.msgpack.Decoder(Definition).decode
 _canonical = msgspec.msgpack.Encoder(order="deterministic").encode
 
 
-def encode_recipient(recipient: Recipient) -> bytes:
-    """A recipient as a segment holds it; canonical, so that it can be part of a fingerprint."""
-    return _canonical((recipient.user_id, recipient.addresses, recipient.locale, recipient.profile, recipient.context))
+def encode_recipient(recipient: Recipient, device: Device | None = None) -> bytes:
+    """A recipient as a segment holds it; canonical, so that it can be part of a fingerprint.
+
+    Of the devices, the one that a delivery is for, as its address.
+    """
+    addresses = {**recipient.addresses, Channel.PUSH.value: device.token} if device else recipient.addresses
+    return _canonical((recipient.user_id, addresses, recipient.locale, recipient.profile, recipient.context))
+
+
+def encode_devices(recipient: Recipient) -> bytes:
+    """A recipient's devices, to be part of a fingerprint."""
+    return _canonical([(device.platform.value, device.token) for device in recipient.devices])
 
 
 def refusal_rows(refusals: tuple[Refusal, ...]) -> list[tuple[int, str, list[tuple[str, str]]]]:
@@ -67,7 +77,7 @@ def refusal_rows(refusals: tuple[Refusal, ...]) -> list[tuple[int, str, list[tup
 def fingerprint(values: object, rows: Iterable[bytes] = ()) -> str:
     """A versioned hash of canonical values: the same for the same request, whatever order its maps came in.
 
-    `rows` are values that are encoded already, by `encode_recipient`.
+    `rows` are values that are encoded already.
     """
     digest = hashlib.sha256(_canonical(values))
     for row in rows:

@@ -14,7 +14,7 @@ from clarion_core.domain.delivery import DeliveryRecord
 from clarion_core.domain.errors import RequestIdReused
 from clarion_core.domain.feedback import Fact
 from clarion_core.domain.ids import shard_of
-from clarion_core.domain.trigger import Counts, Placement, Trigger, TriggerState
+from clarion_core.domain.trigger import Counts, Placement, Slice, Trigger, TriggerState
 from clarion_core.store import keys
 from clarion_core.store.campaigns import RequestKey, counts_of
 from clarion_core.store.facts import feedback_of, parse_facts
@@ -38,7 +38,10 @@ class StoredTrigger:
 
 
 class StoredDelivery(msgspec.Struct, frozen=True, kw_only=True):
-    """A delivery: its id, its recipient, and its record in the ledger. A struct: one is made for every message."""
+    """A delivery: its id, its recipient, and its record in the ledger. A struct: one is made for every message.
+
+    On push, the recipient's address is the one device that it is for.
+    """
 
     id: str
     trigger_id: str
@@ -124,8 +127,10 @@ class TriggerStore:
         shard = self._shard(trigger_id)
         if stored is None or shard is None:
             return None
-        place = stored.placement
-        pages = (place.start + place.count - 1) // keys.PAGE - place.start // keys.PAGE + 1
+        pages = sum(
+            (place.start + place.count - 1) // keys.PAGE - place.start // keys.PAGE + 1
+            for place in stored.placement.slices
+        )
         before: TriggerState | None = None
         call = secrets.token_hex(8)
         for first in range(0, pages, CANCEL_PAGES):
@@ -188,13 +193,18 @@ class TriggerStore:
         return bool(answered)
 
     async def deliveries(self, trigger_id: str, place: Placement, skip: int, limit: int) -> list[StoredDelivery]:
-        """A slice of a trigger's deliveries in the order of the request's recipients; at most 500."""
-        first = place.start + skip
-        last = min(place.start + place.count, first + min(limit, DELIVERIES_AT_ONCE)) - 1
+        """Some of a trigger's deliveries; at most 500. By medium, each in the order of the request's recipients."""
+        found = []
+        for each in place.cut(skip, min(limit, DELIVERIES_AT_ONCE)):
+            found += await self._slice(each)
+        return found
+
+    async def _slice(self, place: Slice) -> list[StoredDelivery]:
         shard = self._shard(place.base)
-        if last < first or shard is None:
+        if shard is None:
             return []
-        answer = await self._store.call("deliveries", shard, base=place.base, first=first, last=last)
+        last = place.start + place.count - 1
+        answer = await self._store.call("deliveries", shard, base=place.base, first=place.start, last=last)
         rows, segments, *beside = answer
         discarded, facts, sent_as = ({ref.decode(): text.decode() for ref, text in about} for about in beside)
         return [

@@ -97,8 +97,8 @@ class Upkeep:
     async def counted(self, shard: int, trigger: str, place: Placement) -> Counts:
         """What the ledger says of a trigger's deliveries."""
         total = [0] * 9
-        for number in range(place.start // keys.PAGE, (place.start + place.count - 1) // keys.PAGE + 1):
-            row = await self._store.call("recount", shard, trigger=trigger, page=f"{place.base}.{number}")
+        for page in pages_of(place):
+            row = await self._store.call("recount", shard, trigger=trigger, page=page)
             total = [a + b for a, b in zip(total, row, strict=True)]
         queued, sending, retrying, sent, failed, suppressed, expired, cancelled, ambiguous = total
         return Counts(
@@ -115,3 +115,12 @@ class Upkeep:
     async def _account(self, shard: int, trigger: str) -> tuple[Placement, Counts] | None:
         row = await self._store.command("HMGET", keys.key(shard, "trigger", trigger), "pg", *COUNT_FIELDS)
         return (Placement.parse(row[0].decode()), counts_of(row[1:])) if row[0] else None
+
+
+def pages_of(placement: Placement) -> list[str]:
+    """The pages that hold a trigger's deliveries."""
+    return [
+        f"{place.base}.{number}"
+        for place in placement.slices
+        for number in range(place.start // keys.PAGE, (place.start + place.count - 1) // keys.PAGE + 1)
+    ]

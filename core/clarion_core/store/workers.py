@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from clarion_core.domain.errors import (
     ThrottleNotFound,
     WorkerNotFound,
 )
+from clarion_core.domain.medium import Medium
 from clarion_core.domain.worker import Identity, Lane, Load, OpenBatch, Subject, Throttle, ThrottleKind, Worker
 from clarion_core.store import keys
 from clarion_core.store.campaigns import RequestKey
@@ -124,10 +126,11 @@ class WorkerStore:
 
     async def _lane(self, lane: str, *, paused: bool) -> Lane:
         jobs = due = in_hand = age_ms = 0
-        for shard in range(self._shards):
+        for shard, medium in itertools.product(range(self._shards), Medium):
             looked, offset = JOBS_AT_ONCE, 0
+            queue = keys.queue_of(lane, medium)
             while looked == JOBS_AT_ONCE:
-                answer = await self._store.call("lane", shard, lane=lane, offset=offset, limit=JOBS_AT_ONCE)
+                answer = await self._store.call("queue", shard, queue=queue, offset=offset, limit=JOBS_AT_ONCE)
                 shard_jobs, shard_due, since, looked, leased, now_ms = answer
                 in_hand += leased
                 offset += looked

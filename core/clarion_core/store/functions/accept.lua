@@ -32,9 +32,11 @@ local function verdict(r, item, seen, gates)
   if gate[1] ~= 'L' or tonumber(gate[2]) ~= item.revision then
     return {'GATE'}
   end
-  for _, page in ipairs(item.staged) do
-    if redis.call('EXISTS', key(r.shard, 'payload', item.base .. '.' .. page[1])) == 0 then
-      return {'UNSTAGED'}
+  for _, part in ipairs(item.parts) do
+    for _, page in ipairs(part.staged) do
+      if redis.call('EXISTS', key(r.shard, 'payload', part.base .. '.' .. page[1])) == 0 then
+        return {'UNSTAGED'}
+      end
     end
   end
   return nil
@@ -53,10 +55,10 @@ local function write_account(r, item, args, now)
 end
 
 -- The deliveries of a trigger with an ordering key stand in line; all but the first of a line wait for their turn.
-local function stand_in_line(r, item, pages)
-  local start, behind = tonumber(string.match(item.placement, ':(%d+):')), 0
-  for i, line in ipairs(item.lines) do
-    local ref = item.base .. '-' .. (start + i - 1)
+local function stand_in_line(r, item, part, pages)
+  local behind = 0
+  for i, line in ipairs(part.lines) do
+    local ref = part.base .. '-' .. (part.start + i - 1)
     local page, index = locate(ref)
     redis.call('HSET', key(r.shard, 'turns', page), index, line)
     redis.call('HSET', key(r.shard, 'ledger', page), 'w', 1)
@@ -69,31 +71,32 @@ local function stand_in_line(r, item, pages)
     end
   end
   if behind > 0 then
-    keep_terms(r.shard, item.trigger, {c = item.campaign, rev = item.revision, l = item.lane, pol = item.policy})
+    keep_terms(r.shard, item.trigger,
+      {c = item.campaign, rev = item.revision, l = item.lane, pol = item.policy, v = part.via})
   end
 end
 
-local function write_pages(r, item, args, pages)
+local function write_pages(r, item, part, args, pages)
   local function onto(number, count)
-    local page = item.base .. '.' .. number
-    pages[page] = pages[page] or {count = 0, behind = 0, item = item}
+    local page = part.base .. '.' .. number
+    pages[page] = pages[page] or {count = 0, behind = 0, item = item, via = part.via}
     pages[page].count = pages[page].count + count
   end
-  for _, segment in ipairs(item.segments) do
-    redis.call('HSET', key(r.shard, 'payload', item.base .. '.' .. segment[1]),
+  for _, segment in ipairs(part.segments) do
+    redis.call('HSET', key(r.shard, 'payload', part.base .. '.' .. segment[1]),
       segment[2] .. ':' .. segment[3] .. ':' .. item.trigger, args[segment[4]])
     onto(segment[1], segment[3])
   end
-  for _, page in ipairs(item.staged) do
-    redis.call('PERSIST', key(r.shard, 'payload', item.base .. '.' .. page[1]))
+  for _, page in ipairs(part.staged) do
+    redis.call('PERSIST', key(r.shard, 'payload', part.base .. '.' .. page[1]))
     onto(page[1], page[2])
   end
-  stand_in_line(r, item, pages)
+  stand_in_line(r, item, part, pages)
 end
 
--- request: shard, items {trigger, campaign, revision, lane, policy, fingerprint, head, base, placement, count,
---   segments {page number, offset, count, blob}, staged {page number, count}, expire (ms, 0: never), ttl (ms, 0: none),
---   lines (of each recipient in order; empty: not ordered)}
+-- request: shard, items {trigger, campaign, revision, lane, policy, fingerprint, head, placement, count, expire (ms, 0:
+--   never), ttl (ms, 0: none), parts {base, start, via, segments {page number, offset, count, blob}, staged {page number,
+--   count}, lines (of each delivery in order; empty: not ordered)}}
 -- answer: a verdict an item {CREATED|REPLAYED, accepted at} or {REUSED|GATE|UNSTAGED}
 local function accept(_, args)
   local r = cmsgpack.unpack(args[1])
@@ -110,7 +113,9 @@ local function accept(_, args)
     if verdicts[i][1] == 'NEW' then
       verdicts[i][1] = 'CREATED'
       write_account(r, item, args, now)
-      write_pages(r, item, args, pages)
+      for _, part in ipairs(item.parts) do
+        write_pages(r, item, part, args, pages)
+      end
       accepted[item.campaign] = (accepted[item.campaign] or 0) + item.count
     end
   end
@@ -122,9 +127,9 @@ local function accept(_, args)
     local item = what.item
     redis.call('HSET', key(r.shard, 'ledger', page), 'o', what.count)
     if what.count > what.behind then
-      redis.call('HSET', key(r.shard, 'batch', page), 'c', item.campaign, 'rev', item.revision, 'l', item.lane, 'pol',
-        item.policy, 'n', what.count - what.behind, 'e', 0, 'j', 1, 'u', 0)
-      enqueue(r.shard, item.lane, page, 1, now, now)
+      redis.call('HSET', key(r.shard, 'batch', page), 'c', item.campaign, 'rev', item.revision, 'l', item.lane, 'v',
+        what.via, 'pol', item.policy, 'n', what.count - what.behind, 'e', 0, 'j', 1, 'u', 0)
+      enqueue(r.shard, item.lane, what.via, page, 1, now, now)
       look_at(r.shard, page, now + LOOK_MS)
     end
   end

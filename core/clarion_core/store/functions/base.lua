@@ -54,7 +54,7 @@ local UNTOUCHED = format(parse(nil))
 local FINAL = {S = true, F = true, P = true, E = true, C = true, A = true}
 local COUNTED = {'S', 'F', 'P', 'E', 'C', 'A'}
 
--- A delivery's id is base-number; its page is base.floor(number / PAGE).
+-- A delivery's id is base-number; its page is base.floor(number / PAGE). A base ends with the letter of its medium.
 local function locate(ref)
   local base, number = string.match(ref, '^([^-]*)%-(%d+)$')
   return base .. '.' .. math.floor(number / PAGE), number % PAGE, base, number
@@ -71,6 +71,10 @@ local function ref_of(page, index)
   return base .. '-' .. (first + index)
 end
 
+local function letter_of(base)
+  return string.sub(base, -1)
+end
+
 -- A payload field is offset:count:trigger; its value the recipients, opaque here.
 local function segment_of(field)
   local offset, count, trigger = string.match(field, '^(%d+):(%d+):(.+)$')
@@ -78,29 +82,36 @@ local function segment_of(field)
 end
 
 -- arq's record of a job, as arq 0.28 reads it with a JSON deserialiser; clarion_core/queue.py is the other half.
-local function job_id(shard, batch, epoch)
-  return '{' .. shard .. '}:' .. batch .. ':' .. epoch
+-- What a batch leaves by is its via, medium/configuration: a job names it, so that whoever starts one knows which
+-- limits to ask about. Each medium of a lane has a queue: one that is slow holds up none of the others.
+local function job_id(shard, via, batch, epoch)
+  return '{' .. shard .. '}:' .. via .. ':' .. batch .. ':' .. epoch
 end
 
-local function enqueue(shard, lane, batch, epoch, due, now)
-  local id = job_id(shard, batch, epoch)
-  local record = string.format('{"t":null,"f":"deliver","a":["%s","%s",%d],"k":{},"et":%d}', shard, batch, epoch, now)
+local function queue_of(lane, via)
+  return lane .. '.' .. string.match(via, '^[^/]*')
+end
+
+local function enqueue(shard, lane, via, batch, epoch, due, now)
+  local id, queue = job_id(shard, via, batch, epoch), queue_of(lane, via)
+  local record = string.format('{"t":null,"f":"deliver","a":["%s","%s","%s",%d],"k":{},"et":%d}', shard, via, batch,
+    epoch, now)
   redis.call('SET', 'arq:job:' .. id, record, 'PX', math.max(0, due - now) + JOB_TTL_MS)
   -- What is due at once is so also for a worker whose clock is behind; it goes before retries due since then.
-  redis.call('ZADD', key(shard, 'queue', lane), due <= now and now - CLOCKS_DIFFER_MS or due, id)
+  redis.call('ZADD', key(shard, 'queue', queue), due <= now and now - CLOCKS_DIFFER_MS or due, id)
   if due <= now then
-    redis.call('LPUSH', key(shard, 'wake', lane), '1')
-    redis.call('LTRIM', key(shard, 'wake', lane), 0, WAKE_MAX - 1)
+    redis.call('LPUSH', key(shard, 'wake', queue), '1')
+    redis.call('LTRIM', key(shard, 'wake', queue), 0, WAKE_MAX - 1)
   end
 end
 
-local function dequeue(shard, lane, batch, epoch)
-  local id = job_id(shard, batch, epoch)
-  redis.call('ZREM', key(shard, 'queue', lane), id)
+local function dequeue(shard, lane, via, batch, epoch)
+  local id = job_id(shard, via, batch, epoch)
+  redis.call('ZREM', key(shard, 'queue', queue_of(lane, via)), id)
   redis.call('DEL', 'arq:job:' .. id)
 end
 
--- A batch record: c campaign, rev revision, l lane, n open deliveries, e epoch of the last claim, j epoch its job
+-- A batch record: c campaign, rev revision, l lane, v via, n open deliveries, e epoch of the last claim, j epoch its job
 -- carries, u lease's end (0: nobody's), w the claim that holds it, pol ambiguity policy and attempts (L8, M8), m members
 -- where it is not a page, crash claims lost before a window opened, solo the delivery that is worked on alone, k parked, bk the slot
 -- it booked with a throttle.
@@ -124,7 +135,7 @@ local function look_at(shard, batch, ms)
 end
 
 local function close(shard, b)
-  dequeue(shard, b.l, b.id, b.j)
+  dequeue(shard, b.l, b.v, b.id, b.j)
   redis.call('DEL', key(shard, 'batch', b.id))
   redis.call('ZREM', key(shard, 'open'), b.id)
 end
@@ -135,7 +146,7 @@ end
 
 -- Give a batch that is nobody's to whoever comes, under a new epoch; parked while its campaign is paused.
 local function hand_out(shard, b, due, now)
-  dequeue(shard, b.l, b.id, b.j)
+  dequeue(shard, b.l, b.v, b.id, b.j)
   if gate_state(shard, b.c) == 'P' then
     redis.call('SADD', key(shard, 'parked', b.c), b.id)
     redis.call('HSET', key(shard, 'batch', b.id), 'u', 0, 'k', 1)
@@ -145,6 +156,6 @@ local function hand_out(shard, b, due, now)
   redis.call('HSET', key(shard, 'batch', b.id), 'u', 0, 'j', b.e + 1)
   redis.call('HDEL', key(shard, 'batch', b.id), 'k')
   b.j = b.e + 1
-  enqueue(shard, b.l, b.id, b.j, due, now)
+  enqueue(shard, b.l, b.v, b.id, b.j, due, now)
   look_at(shard, b.id, due + LOOK_MS)
 end

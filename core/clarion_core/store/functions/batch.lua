@@ -47,7 +47,7 @@ local function recover(shard, b, lease_ms, retention_s)
   local now = now_ms()
   local grace = b.u > 0 and grace_until(shard, lease_ms, now) or 0
   if grace > now then
-    redis.call('ZADD', key(shard, 'queue', b.l), 'XX', grace, job_id(shard, b.id, b.j))
+    redis.call('ZADD', key(shard, 'queue', queue_of(b.l, b.v)), 'XX', grace, job_id(shard, b.v, b.id, b.j))
     look_at(shard, b.id, grace)
     return 'GRACE'
   end
@@ -103,7 +103,7 @@ end
 
 local function take(shard, b, lease_ms, now)
   redis.call('HSET', key(shard, 'batch', b.id), 'u', now + lease_ms)
-  redis.call('ZADD', key(shard, 'queue', b.l), 'XX', now + lease_ms, job_id(shard, b.id, b.j))
+  redis.call('ZADD', key(shard, 'queue', queue_of(b.l, b.v)), 'XX', now + lease_ms, job_id(shard, b.v, b.id, b.j))
   look_at(shard, b.id, now + lease_ms + LOOK_MS)
 end
 
@@ -114,7 +114,7 @@ local function give_up(shard, b, epoch, due, now)
   hand_out(shard, b, due, now)
 end
 
--- request: shard, lane, batch, epoch, claim (names this call: sent twice, it is answered twice), lease_ms, retention_s,
+-- request: shard, lane, via, batch, epoch, claim (names this call: sent twice, it is answered twice), lease_ms, retention_s,
 --   limits {name, rate, burst}
 -- answer: {CLAIMED, campaign, revision, crashes, now, rows, segments, heads {trigger, blob, accepted at, expires at or 0},
 --   free permits or -1}
@@ -123,12 +123,12 @@ local function claim(_, args)
   local r = cmsgpack.unpack(args[1])
   local b = batch_of(r.shard, r.batch)
   if not b then
-    dequeue(r.shard, r.lane, r.batch, r.epoch)
+    dequeue(r.shard, r.lane, r.via, r.batch, r.epoch)
     return {'GONE'}
   end
   local now = now_ms()
   if r.epoch < b.j then
-    dequeue(r.shard, r.lane, r.batch, r.epoch)
+    dequeue(r.shard, r.lane, r.via, r.batch, r.epoch)
     return {'STALE'}
   end
   if r.epoch == b.e and b.u > 0 and b.u <= now then

@@ -42,7 +42,7 @@ end
 local function trigger_changes(ch, trigger)
   local t = ch.triggers[trigger]
   if not t then
-    t = {delta = {}, moves = {}, base = nil}
+    t = {delta = {}, moves = {}, bases = {}}
     ch.triggers[trigger] = t
     ch.order[#ch.order + 1] = trigger
   end
@@ -70,8 +70,13 @@ end
 
 -- What the event says of a delivery: where it stands, and a fact that was learned of it, if that is what it tells.
 local function told(t, place, rec, fact)
-  t.base = place.base
-  t.moves[#t.moves + 1] = place.number .. ':' .. rec.state .. ':' .. rec.attempts .. ':' .. rec.reason .. ':' .. rec.provider
+  local moves = t.moves[place.base]
+  if not moves then
+    moves = {}
+    t.moves[place.base] = moves
+    t.bases[#t.bases + 1] = place.base
+  end
+  moves[#moves + 1] = place.number .. ':' .. rec.state .. ':' .. rec.attempts .. ':' .. rec.reason .. ':' .. rec.provider
     .. (fact and ':' .. fact or '')
 end
 
@@ -101,14 +106,14 @@ local function move(ch, trigger, ref, from, rec)
   end
 end
 
--- What a new batch has of the one its deliveries were in: like = {c, rev, l, pol}; see batch_of.
+-- What a new batch has of the one its deliveries were in: like = {c, rev, l, pol, v}; see batch_of.
 
 -- The retry batch of the campaign and revision that is due in the same second and not yet claimed.
 local function retry_batch(ch, like, due)
   local second = math.max(math.ceil(due / 1000), math.floor(ch.now / 1000) + 1)
   local slot = 0
   while true do
-    local id = 'r:' .. like.c .. ':' .. like.rev .. ':' .. second .. ':' .. slot
+    local id = 'r:' .. like.v .. ':' .. like.c .. ':' .. like.rev .. ':' .. second .. ':' .. slot
     local known = ch.batches[id]
     if not known then
       local stored = redis.call('HMGET', key(ch.shard, 'batch', id), 'e', 'n', 'm')
@@ -125,7 +130,7 @@ end
 
 -- A batch of this call's own, due at once: nobody can claim it before it is complete.
 local function batch_now(ch, like)
-  local slot = 'now:' .. like.c .. ':' .. like.rev
+  local slot = 'now:' .. like.v .. ':' .. like.c .. ':' .. like.rev
   local known = ch[slot]
   if not known or known.n == PAGE then
     local id = 'i:' .. like.c .. ':' .. like.rev .. ':' .. redis.call('INCR', key(ch.shard, 'serial'))
@@ -152,33 +157,35 @@ local function write_batches(ch)
   for id, batch in pairs(ch.batches) do
     if batch.e == 0 and batch.members ~= '' then
       local like = batch.like
-      redis.call('HSET', key(ch.shard, 'batch', id), 'c', like.c, 'rev', like.rev, 'l', like.l, 'pol', like.pol,
-        'n', batch.n, 'm', batch.members, 'e', 0, 'j', 1, 'u', 0)
+      redis.call('HSET', key(ch.shard, 'batch', id), 'c', like.c, 'rev', like.rev, 'l', like.l, 'v', like.v,
+        'pol', like.pol, 'n', batch.n, 'm', batch.members, 'e', 0, 'j', 1, 'u', 0)
       if batch.fresh then
-        enqueue(ch.shard, like.l, id, 1, batch.due, ch.now)
+        enqueue(ch.shard, like.l, like.v, id, 1, batch.due, ch.now)
         look_at(ch.shard, id, batch.due + LOOK_MS)
       end
     end
   end
 end
 
--- What batches of a trigger's deliveries are like, kept while some of them are in none; nil where it is not.
-local function terms_of(shard, trigger)
-  local kept = redis.call('HMGET', key(shard, 'terms', trigger), 'c', 'rev', 'l', 'pol')
-  return kept[1] and {c = kept[1], rev = kept[2], l = kept[3], pol = kept[4]}
+-- What batches of a trigger's deliveries are like, kept while some of them are in none; nil where it is not. Those of
+-- a medium, named by the base's letter, leave by the same via.
+local function terms_of(shard, trigger, base)
+  local kept = redis.call('HMGET', key(shard, 'terms', trigger), 'c', 'rev', 'l', 'pol', letter_of(base))
+  return kept[5] and {c = kept[1], rev = kept[2], l = kept[3], pol = kept[4], v = kept[5]}
 end
 
 local function keep_terms(shard, trigger, like)
-  redis.call('HSET', key(shard, 'terms', trigger), 'c', like.c, 'rev', like.rev, 'l', like.l, 'pol', like.pol)
+  redis.call('HSET', key(shard, 'terms', trigger), 'c', like.c, 'rev', like.rev, 'l', like.l, 'pol', like.pol,
+    LETTER[string.match(like.v, '^[^/]*')], like.v)
 end
 
 -- Give the first of a line a batch of its own, if it was behind another. entry: `delivery trigger`
 local function release(ch, entry)
   local ref, trigger = string.match(entry, '^(%S+) (%S+)$')
-  local page, index = locate(ref)
+  local page, index, base = locate(ref)
   local rec = parse(redis.call('HGET', key(ch.shard, 'ledger', page), index))
   if rec.batch == BEHIND then
-    regroup(ch, terms_of(ch.shard, trigger), ref, rec, ch.now)
+    regroup(ch, terms_of(ch.shard, trigger, base), ref, rec, ch.now)
     redis.call('HSET', key(ch.shard, 'ledger', page), index, format(rec))
   end
 end
@@ -209,10 +216,11 @@ end
 local PAGED = {'payload', 'ledger', 'turns', 'discarded', 'facts'}
 
 local function pages_of(placement)
-  local base, start, count = string.match(placement, '^(.-):(%d+):(%d+)$')
   local pages = {}
-  for number = math.floor(start / PAGE), math.floor((start + count - 1) / PAGE) do
-    pages[#pages + 1] = base .. '.' .. number
+  for base, start, count in string.gmatch(placement, '([^: ]+):(%d+):(%d+)') do
+    for number = math.floor(start / PAGE), math.floor((start + count - 1) / PAGE) do
+      pages[#pages + 1] = base .. '.' .. number
+    end
   end
   return pages
 end
@@ -300,8 +308,12 @@ local function write_trigger(ch, trigger, event)
     end
   end
   event[#event + 1] = trigger
-  event[#event + 1] = state .. ';' .. ch.now .. ';' .. table.concat(counts, ',') .. ';' .. t.base .. ';'
-    .. table.concat(t.moves, ' ')
+  local text = {state, ch.now, table.concat(counts, ',')}
+  for _, base in ipairs(t.bases) do
+    text[#text + 1] = base
+    text[#text + 1] = table.concat(t.moves[base], ' ')
+  end
+  event[#event + 1] = table.concat(text, ';')
 end
 
 local function write_facts(ch)

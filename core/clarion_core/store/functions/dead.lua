@@ -18,7 +18,7 @@ local function answered_call(shard, trigger, call)
 end
 
 -- Send dead letters of a trigger again, with their attempts counted anew.
--- request: shard, trigger, call, refs, like {c, rev, l, pol}, retention_s
+-- request: shard, trigger, call, refs, like {c, rev, l, pol}, vias {letter of a medium: via}, retention_s
 -- answer: how many will be sent again; or -1 where the trigger is gone, called off, or its time is over
 local function redrive(_, args)
   local r = cmsgpack.unpack(args[1])
@@ -35,12 +35,12 @@ local function redrive(_, args)
   end
   local done = 0
   for _, ref in ipairs(r.refs) do
-    local page, index = locate(ref)
+    local page, index, base = locate(ref)
     local rec = parse(redis.call('HGET', key(r.shard, 'ledger', page), index))
     if not not_dead(r.shard, page, index, rec) then
-      local from = rec.state
+      local from, via = rec.state, r.vias[letter_of(base)]
       rec.state, rec.attempts, rec.since, rec.reason, rec.detail = 'Q', 0, ch.stamp, '', ''
-      regroup(ch, r.like, ref, rec, ch.now)
+      regroup(ch, {c = r.like.c, rev = r.like.rev, l = r.like.l, pol = r.like.pol, v = via}, ref, rec, ch.now)
       move(ch, r.trigger, ref, from, rec)
       done = done + 1
     end

@@ -16,8 +16,8 @@ local function look(shard, b, now, lease_ms, retention_s)
     look_at(shard, b.id, b.u + LOOK_MS)
     return nil
   end
-  local id = job_id(shard, b.id, b.j)
-  local score = tonumber(redis.call('ZSCORE', key(shard, 'queue', b.l), id) or -1)
+  local id = job_id(shard, b.v, b.id, b.j)
+  local score = tonumber(redis.call('ZSCORE', key(shard, 'queue', queue_of(b.l, b.v)), id) or -1)
   local lost = score < 0 or redis.call('EXISTS', 'arq:job:' .. id) == 0
   if lost or b.u > 0 then
     return recover(shard, b, lease_ms, retention_s)

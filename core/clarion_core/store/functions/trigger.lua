@@ -144,13 +144,14 @@ end
 -- Put what was set aside of a trigger into batches that are due now, a few pages a call. True where nothing is left.
 local function unhold(ch, trigger, limit)
   local account = redis.call('HGET', key(ch.shard, 'trigger', trigger), 'pg')
-  local like = terms_of(ch.shard, trigger)
-  local moved = 0
-  if account and like then
+  local moved, likes = 0, {}
+  if account then
     local pages = pages_of(account)
     each_delivery(ch.shard, trigger, pages, 1, #pages, function(ref, page, index, rec)
       if rec.batch == HELD and moved < limit then
-        regroup(ch, like, ref, rec, num(rec.due))
+        local base = start_of(page)
+        likes[base] = likes[base] or terms_of(ch.shard, trigger, base)
+        regroup(ch, likes[base], ref, rec, num(rec.due))
         put(ch, page, index, rec)
         moved = moved + 1
       end

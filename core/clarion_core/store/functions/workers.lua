@@ -64,15 +64,15 @@ local function throttle_put(_, args)
 end
 
 local function batch_in(job)
-  return string.match(job, '^{%d+}:(.+):%d+$')
+  return string.match(job, '^{%d+}:[^:]*:(.+):%d+$')
 end
 
--- What lies in a lane of a shard; of the batches that are some worker's, those among `limit` jobs from `offset` on.
--- request: shard, lane, offset, limit
+-- What lies in a queue of a shard; of the batches that are some worker's, those among `limit` jobs from `offset` on.
+-- request: shard, queue, offset, limit
 -- answer: jobs, of which due, since when the first of them is due (0: none is), jobs looked at, of which leased, now
-local function lane(_, args)
+local function queue(_, args)
   local r = cmsgpack.unpack(args[1])
-  local now, name, since, leased = now_ms(), key(r.shard, 'queue', r.lane), 0, 0
+  local now, name, since, leased = now_ms(), key(r.shard, 'queue', r.queue), 0, 0
   local first = redis.call('ZRANGE', name, 0, 0, 'WITHSCORES')
   if first[1] and tonumber(first[2]) <= now then
     -- What was due at once is queued early, see `enqueue`; arq's record says since when it is there.
@@ -99,10 +99,10 @@ local function open_batches(_, args)
     for i = 1, #found, 2 do
       local id, ms = found[i], tonumber(found[i + 1])
       local b = (ms > r.ms or id > r.id) and #rows < r.limit and redis.call('HMGET', key(r.shard, 'batch', id), 'c',
-        'l', 'n', 'e', 'u', 'w', 'crash', 'k', 'j')
+        'l', 'n', 'e', 'u', 'w', 'crash', 'k', 'j', 'v')
       if b and b[1] then
-        local job = job_id(r.shard, id, b[9])
-        local due = redis.call('EXISTS', 'arq:job:' .. job) == 1 and redis.call('ZSCORE', key(r.shard, 'queue', b[2]), job)
+        local job, name = job_id(r.shard, b[10], id, b[9]), key(r.shard, 'queue', queue_of(b[2], b[10]))
+        local due = redis.call('EXISTS', 'arq:job:' .. job) == 1 and redis.call('ZSCORE', name, job)
         rows[#rows + 1] = {ms, id, b[1], b[2], tonumber(b[3]), tonumber(b[4]), tonumber(b[5]), b[6] or '',
           tonumber(b[7] or 0), b[8] and 1 or 0, tonumber(due or -1)}
       end
