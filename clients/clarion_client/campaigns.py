@@ -142,10 +142,14 @@ class CampaignCalls:
         recipient: RecipientLike,
         context: Mapping[str, JsonLike] | None = None,
         *,
+        channel: str = "",
         timeout_s: float | None = None,
     ) -> PreviewCampaignResponse:
-        """What this recipient would get; nothing is sent. InvalidArgument as `create_trigger` would raise it."""
+        """What this recipient would get on each channel, or on this one; nothing is sent.
+
+        InvalidArgument as `create_trigger` would raise it.
+        """
         request = PreviewCampaignRequest(
-            name=campaign_name(name), recipient=to_recipient(recipient), context=to_struct(context)
+            name=campaign_name(name), recipient=to_recipient(recipient), context=to_struct(context), channel=channel
         )
         return await self._caller.call(self._campaigns.PreviewCampaign, request, timeout_s)

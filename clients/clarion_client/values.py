@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -17,7 +18,10 @@ JsonLike: TypeAlias = Any
 """What a context may hold: None, bool, int, float, str, an aware datetime, and lists and mappings of these."""
 
 RecipientLike: TypeAlias = Recipient | Mapping[str, JsonLike]
-"""A `Recipient`, or a mapping with its field names: `{"user_id": "7", "addresses": {"email": "ana@example.com"}}`."""
+"""A `Recipient`, or a mapping with its field names: `{"user_id": "7", "addresses": {"email": "ana@example.com"}}`.
+
+Devices may say `fcm`, `apns` or `web` for their platform; a browser's subscription may be a mapping.
+"""
 
 
 def to_struct(values: Mapping[str, JsonLike] | None) -> Struct | None:
@@ -37,8 +41,11 @@ def to_recipient(recipient: RecipientLike) -> Recipient:
         return recipient
     if not isinstance(recipient, Mapping):
         raise ValueError(f"recipient: must be a mapping, is a {type(recipient).__name__}")
+    values = _plain(recipient, "")
+    if isinstance(devices := values.get("devices"), list):
+        values["devices"] = [_device(each) for each in devices]
     try:
-        return ParseDict(_plain(recipient, ""), Recipient())
+        return ParseDict(values, Recipient())
     except ParseError as error:
         raise ValueError(f"recipient: {error}") from None
 
@@ -57,6 +64,15 @@ def to_timestamp(instant: datetime | None, name: str) -> Timestamp | None:
 def new_request_id() -> str:
     """A request id nobody used before."""
     return str(uuid.uuid4())
+
+
+def _device(device: JsonLike) -> JsonLike:
+    """A device with its platform as the contract writes it, and a subscription as text."""
+    if not isinstance(device, dict):
+        return device
+    platform, token = device.get("platform"), device.get("token")
+    named = {"platform": f"PLATFORM_{platform.upper()}"} if platform in ("fcm", "apns", "web") else {}
+    return device | named | ({"token": json.dumps(token)} if isinstance(token, dict) else {})
 
 
 def _plain(value: JsonLike, path: str) -> JsonLike:

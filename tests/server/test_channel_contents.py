@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import pytest
@@ -58,6 +59,8 @@ async def preview(clarion: Clarion, **fields: Any) -> pb.PreviewCampaignResponse
         (a_webhook({"a": ["{{ lines | sizze }}"]}), "webhook.body.a[0]:1:12", "there is no filter 'sizze'"),
         (a_webhook({"a": "{% block x %}{% endblock %}"}), "webhook.body.a:1:4", "'block' can't be used"),
         (a_webhook({"a": "{{ 'x' | as_a_JSON }}"}), "webhook.body.a:1:10", "there is no filter 'as_a_JSON'"),
+        (a_webhook({"a": [1, math.inf]}), "webhook.body", "JSON can't write"),
+        (a_webhook({"a": math.nan}), "webhook.body", "JSON can't write"),
         (a_webhook({"a": DEEP}), "webhook.body", "has more than 32 levels"),
         (a_webhook({"a": "x" * 65536}), "webhook.body", "it can have 65,536"),
         (a_webhook(url="https://api.example/../x"), "webhook.url", "has . or .. as a part of its path"),

@@ -13,11 +13,12 @@ from rich.text import Text
 from clarion.v1.campaign_pb2 import Campaign
 from clarion_client import ClarionError, InvalidArgument, NotFound, Violation, campaign_name
 from clarion_client.cli import campaign_files
-from clarion_client.cli.campaign_files import SETTABLE, CampaignFile, Source
+from clarion_client.cli.campaign_files import SETTABLE, CampaignFile
 from clarion_client.cli.exits import Exit, exit_for
 from clarion_client.cli.output import as_dict
 from clarion_client.cli.problems import BadInput, FileProblem, FilesInvalid, file_block
 from clarion_client.cli.session import Session
+from clarion_client.cli.yaml_places import Source
 
 # `campaign.contents[0].email.subject:1:8`: a path in the request, and a place in its text where it is a template.
 _PLACE = re.compile(r"(?:campaign\.)?(?P<field>.*?)(?::(?P<line>\d+):(?P<column>\d+))?")

@@ -1,7 +1,8 @@
 """Campaigns as files: `campaign.yaml`, and the templates beside it.
 
 The keys are the contract's field names; enum values are lower-case words; `id` is the campaign's id. A template stands
-in the file (`subject:`) or beside it (`subject_file:`). What the file leaves out keeps its default.
+in the file (`subject:`) or beside it (`subject_file:`), a webhook's document too (`body_file:`, YAML or JSON). What the
+file leaves out keeps its default.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ import yaml
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.json_format import ParseDict, ParseError
 from google.protobuf.message import Message
-from google.protobuf.struct_pb2 import Value
+from google.protobuf.struct_pb2 import Struct, Value
 
-from clarion.v1.campaign_pb2 import Campaign, ContextField, EmailContent
+from clarion.v1.campaign_pb2 import Campaign, ContextField
 from clarion_client.cli import name_forms
 from clarion_client.cli.name_forms import NameForm
 from clarion_client.cli.problems import BadInput, FileProblem, FilesInvalid
+from clarion_client.cli.yaml_places import QUOTES, Loader, Source, is_null, json_of, place_of, value_of
 
 FILE_NAME = "campaign.yaml"
 SETTABLE = (
@@ -37,31 +39,15 @@ SETTABLE = (
     "throttle",
 )
 _Descriptor: TypeAlias = Any  # a FieldDescriptor: the stubs have one class for each of its implementations
-_TEMPLATES = ("subject", "html", "text")
-ValueT = TypeVar("ValueT", bool, int)
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML without dates: a date in a campaign is text in RFC 3339 form."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+# The fields that may stand in a file of their own, by message. A line ends with the file; it has no line end.
+_TEMPLATES = {
+    "EmailContent": ("subject", "html", "text"),
+    "SmsContent": ("text",),
+    "PushContent": ("title", "body"),
+    "WebhookContent": ("body",),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where a field's text stands: lines and columns of the text count from this place."""
-
-    path: Path
-    line: int = 1
-    column: int = 1
-
-    def at(self, line: int, column: int) -> tuple[int, int]:
-        """The place in the file of a place in the text; 0 and 0 is the text's beginning."""
-        return self.line + max(line, 1) - 1, self.column + max(column, 1) - 1
+_LINES = ("subject", "title")
+ValueT = TypeVar("ValueT", bool, int)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,16 +101,23 @@ class _Reader:
 
     def _root(self) -> yaml.Node | None:
         try:
-            root = yaml.compose(self.path.read_text("utf-8"), _Loader)
+            text = self.path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadInput(f"{self.path}: {error}") from None
+        return self._composed(text, self.path)
+
+    def _composed(self, text: str, file: Path) -> yaml.Node | None:
+        try:
+            root = yaml.compose(text, Loader)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark
             line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-            self._add(self.path, line, column, f"this is not YAML: {error.problem}")
+            self._add(file, line, column, f"this is not YAML: {error.problem}")
             return None
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise BadInput(f"{self.path}: {error}") from None
+        except yaml.YAMLError as error:
+            raise BadInput(f"{file}: {error}") from None
         if root is None:
-            self._add(self.path, 1, 1, "the file is empty")
+            self._add(file, 1, 1, "the file is empty")
         return root
 
     def _keys(self, node: yaml.Node, known: Iterable[str]) -> dict[str, yaml.Node]:
@@ -145,11 +138,13 @@ class _Reader:
 
     def _fill(self, message: Message, keys: Mapping[str, yaml.Node], path: str) -> None:
         for key, node in keys.items():
-            if _is_null(node):
+            if is_null(node):
                 continue
-            self.sources[path + key] = _place_of(node, self.path)
+            self.sources[path + key] = place_of(node, self.path)
             descriptor = message.DESCRIPTOR.fields_by_name[key]
-            if descriptor.is_repeated:
+            if descriptor.message_type is not None and descriptor.message_type.GetOptions().map_entry:
+                self._fill_map(message, descriptor, node, path + key)
+            elif descriptor.is_repeated:
                 self._fill_list(message, descriptor, node, path + key)
             elif descriptor.message_type is not None:
                 self._fill_message(getattr(message, key), node, path + key)
@@ -165,26 +160,46 @@ class _Reader:
 
     def _fill_message(self, message: Message, node: yaml.Node, path: str) -> None:
         message.SetInParent()
-        self.sources[path] = _place_of(node, self.path)
-        if isinstance(message, Value):
-            self._fill_value(message, node)
+        self.sources[path] = place_of(node, self.path)
+        if isinstance(message, Value | Struct):
+            self._fill_json(message, node, path, self.path)
             return
+        templates = _TEMPLATES.get(message.DESCRIPTOR.name, ())
         fields = [each.name for each in message.DESCRIPTOR.fields]
-        if isinstance(message, EmailContent):
-            keys = self._keys(node, fields + [f"{name}_file" for name in _TEMPLATES])
-            self._take_templates(message, keys, path)
-        else:
-            keys = self._keys(node, fields)
+        keys = self._keys(node, fields + [f"{name}_file" for name in templates])
+        self._take_templates(message, templates, keys, path)
+        for choice in message.DESCRIPTOR.oneofs:
+            names = {each.name for each in choice.fields}
+            chosen = [key for key in keys if key in names]
+            for name in chosen[1:]:
+                self._problem(keys[name], f"'{chosen[0]}' stands here already: '{name}' is an item of its own")
         self._fill(message, keys, f"{path}.")
 
-    def _fill_value(self, message: Value, node: yaml.Node) -> None:
-        try:
-            ParseDict(_Loader("").construct_object(node, deep=True), message)
-        except (ParseError, yaml.YAMLError, ValueError) as error:
-            self._problem(node, f"this is not a JSON value: {error}")
+    def _fill_json(self, message: Message, node: yaml.Node, path: str, file: Path) -> None:
+        def complain(at: yaml.Node, words: str) -> None:
+            self._add(file, at.start_mark.line + 1, at.start_mark.column + 1, words)
 
-    def _take_templates(self, message: EmailContent, keys: dict[str, yaml.Node], path: str) -> None:
-        for name in _TEMPLATES:
+        try:
+            ParseDict(json_of(node, path, file, self.sources, complain), message)
+        except (ParseError, yaml.YAMLError, ValueError, TypeError) as error:
+            complain(node, f"this is not a JSON value: {error}")
+
+    def _fill_map(self, message: Message, descriptor: _Descriptor, node: yaml.Node, path: str) -> None:
+        if not isinstance(node, yaml.MappingNode):
+            self._problem(node, f"'{descriptor.name}' must be a mapping: `name: text` lines")
+            return
+        texts = getattr(message, descriptor.name)
+        for key_node, value in node.value:
+            name = self._text(key_node)
+            if name in texts:
+                self._problem(key_node, f"'{name}' stands here twice")
+            texts[name] = self._text(value)
+            self.sources[f"{path}.{name}"] = place_of(value, self.path)
+
+    def _take_templates(
+        self, message: Message, templates: Iterable[str], keys: dict[str, yaml.Node], path: str
+    ) -> None:
+        for name in templates:
             node = keys.pop(f"{name}_file", None)
             if node is None:
                 continue
@@ -196,8 +211,16 @@ class _Reader:
             except (OSError, UnicodeDecodeError) as error:
                 self._problem(node, f"{file}: {getattr(error, 'strerror', None) or 'not UTF-8 text'}")
                 continue
-            setattr(message, name, text.rstrip("\r\n") if name == "subject" else text)
+            if message.DESCRIPTOR.fields_by_name[name].message_type is not None:
+                self._fill_document(getattr(message, name), text, f"{path}.{name}", file)
+                continue
+            setattr(message, name, text.rstrip("\r\n") if name in _LINES else text)
             self.sources[f"{path}.{name}"] = Source(file)
+
+    def _fill_document(self, message: Message, text: str, path: str, file: Path) -> None:
+        root = self._composed(text, file)
+        if root is not None:
+            self._fill_json(message, root, path, file)
 
     def _fill_scalar(self, message: Message, descriptor: _Descriptor, node: yaml.Node) -> None:
         if descriptor.enum_type is not None:
@@ -227,14 +250,14 @@ class _Reader:
         return words.get(given, 0)
 
     def _constructed(self, node: yaml.Node, kind: type[ValueT], otherwise: str) -> ValueT:
-        value = _Loader("").construct_object(node, deep=True)
+        value = value_of(node)
         if type(value) is not kind:
             self._problem(node, otherwise)
             return kind()
         return value
 
     def _number(self, node: yaml.Node) -> float:
-        value = _Loader("").construct_object(node, deep=True)
+        value = value_of(node)
         if type(value) not in (int, float) or not math.isfinite(value):
             self._problem(node, "this must be a number, like 50 or 0.5")
             return 0.0
@@ -243,7 +266,9 @@ class _Reader:
     def _text(self, node: yaml.Node) -> str:
         if isinstance(node, yaml.ScalarNode):
             return str(node.value)
-        self._problem(node, "this must be text")
+        self._problem(
+            node, f"this must be text; {QUOTES}" if isinstance(node, yaml.MappingNode) else "this must be text"
+        )
         return ""
 
     def _name(self, node: yaml.Node, form: NameForm) -> str:
@@ -257,24 +282,3 @@ class _Reader:
 
     def _add(self, path: Path, line: int, column: int, message: str) -> None:
         self.problems.append(FileProblem(path=path, line=line, column=column, message=message))
-
-
-def _is_null(node: yaml.Node) -> bool:
-    return isinstance(node, yaml.ScalarNode) and str(node.tag).endswith(":null")
-
-
-def _place_of(node: yaml.Node, path: Path) -> Source:
-    line, column = node.start_mark.line + 1, node.start_mark.column + 1
-    if isinstance(node, yaml.ScalarNode) and node.style in ("|", ">"):
-        first = node.start_mark.buffer
-        return Source(path, line + 1, _indent_after(first, node.start_mark.index) + 1)
-    quote = 1 if isinstance(node, yaml.ScalarNode) and node.style else 0
-    return Source(path, line, column + quote)
-
-
-def _indent_after(buffer: str | None, index: int) -> int:
-    if buffer is None:
-        return 0
-    following = buffer[index:].split("\n", 2)
-    line = following[1] if len(following) > 1 else ""
-    return len(line) - len(line.lstrip(" "))

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from clarion.v1.campaign_pb2 import Campaign
 from clarion_client import Clarion, short_name
-from clarion_client.cli import views
+from clarion_client.cli import preview_views, views
 from clarion_client.cli.arguments import (
     CampaignArgument,
     ContextOption,
@@ -20,10 +20,12 @@ from clarion_client.cli.arguments import (
     parse_context,
 )
 from clarion_client.cli.output import as_dict
+from clarion_client.cli.recipients import DevicesOption, PhoneOption, ToOption, WebhookOption, recipient_of
 from clarion_client.cli.session import Session, command
 
 app = typer.Typer(no_args_is_help=True, help="Look at campaigns and move them through their states.")
 
+_CHANNEL_HELP = "This channel alone: email, sms, push or webhook."
 EtagOption = Annotated[str, typer.Option(metavar="ETAG", help="Only if the campaign is still the one with this etag.")]
 
 
@@ -80,25 +82,33 @@ async def delete(session: Session, campaign: CampaignArgument, etag: EtagOption 
 async def preview(
     session: Session,
     campaign: CampaignArgument,
-    to: Annotated[str, typer.Option("--to", metavar="EMAIL", help="The recipient's address.")],
+    to: ToOption = "",
+    phone: PhoneOption = "",
+    webhook: WebhookOption = "",
+    device: DevicesOption = None,
     user_id: UserIdOption = "",
     locale: LocaleOption = "",
     context: ContextOption = None,
+    channel: Annotated[str, typer.Option("--channel", metavar="CHANNEL", help=_CHANNEL_HELP)] = "",
     html: Annotated[bool, typer.Option("--html", help="Write the HTML body, and nothing else.")] = False,
 ) -> None:
     """Render the campaign for one recipient, and send nothing.
 
-    Shows the head and the plain text. With --output json: everything.
+    Shows the message of each channel that there is an address for; of an e-mail the head and the plain text. With
+    --output json: everything.
     """
-    recipient = {"user_id": user_id or to, "addresses": {"email": to}, "locale": locale}
-    answer = await session.clarion.preview_campaign(campaign, recipient, parse_context(context))
+    recipient = recipient_of(to=to, phone=phone, webhook=webhook, devices=device, user_id=user_id, locale=locale)
+    if recipient is None and not user_id:
+        raise typer.BadParameter("say who: --to EMAIL, --phone, --webhook, --device or --user-id", param_hint="--to")
+    recipient = recipient or {"user_id": user_id, "locale": locale}
+    answer = await session.clarion.preview_campaign(campaign, recipient, parse_context(context), channel=channel)
     if session.out.as_json:
         session.out.document(as_dict(answer))
     elif html:
         session.out.raw(answer.email.html)
     else:
-        session.out.show(views.preview_head(answer.email))
-        session.out.show(views.preview_text(answer.email))
+        for shown in preview_views.preview(answer):
+            session.out.show(shown)
 
 
 async def _move(session: Session, call: Callable[..., Awaitable[Campaign]], name: str, etag: str) -> None:

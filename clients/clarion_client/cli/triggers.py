@@ -31,6 +31,7 @@ from clarion_client.cli.arguments import (
 from clarion_client.cli.exits import Exit
 from clarion_client.cli.following import follow
 from clarion_client.cli.output import as_dict
+from clarion_client.cli.recipients import DevicesOption, PhoneOption, ToOption, WebhookOption, recipient_of
 from clarion_client.cli.session import Session, command
 from clarion_client.cli.trigger_file import trigger_file
 
@@ -46,7 +47,10 @@ _RUN_ID_HELP = "Go on with the run of --file that has this id: only its own line
 async def trigger(
     session: Session,
     campaign: CampaignArgument,
-    to: Annotated[str, typer.Option("--to", metavar="EMAIL", help="The recipient's address.")] = "",
+    to: ToOption = "",
+    phone: PhoneOption = "",
+    webhook: WebhookOption = "",
+    device: DevicesOption = None,
     user_id: UserIdOption = "",
     locale: LocaleOption = "",
     context: ContextOption = None,
@@ -61,16 +65,20 @@ async def trigger(
     watch: Annotated[bool, typer.Option("--watch", help="Wait until every recipient is accounted for.")] = False,
 ) -> Exit:
     """Send a campaign to one recipient, or once for every line of a file."""
-    one = bool(to or user_id or locale or context or request_id or expire_in or expire_at or ordering_key)
+    recipient = recipient_of(to=to, phone=phone, webhook=webhook, devices=device, user_id=user_id, locale=locale)
+    terms = bool(context or request_id or expire_in or expire_at or ordering_key)
+    one = bool(recipient or user_id or locale or terms)
     _refuse_contradictions(one=one, file=file is not None, check=check, again=again, run_id=run_id, watch=watch)
     if file is not None:
         run_id = secrets.token_hex(6) if again else run_id
         return await trigger_file(session, campaign, file, run_id=run_id, check=check, watch=watch)
-    if not to:
-        raise typer.BadParameter("say who: --to EMAIL, or --file JSONL", param_hint="--to")
+    if recipient is None:
+        raise typer.BadParameter(
+            "say who: --to EMAIL, --phone, --webhook or --device, or --file JSONL", param_hint="--to"
+        )
     answer = await session.clarion.create_trigger(
         campaign,
-        [{"user_id": user_id or to, "addresses": {"email": to}, "locale": locale}],
+        [recipient],
         parse_context(context),
         expire_time=_expire_time(expire_in, expire_at, request_id),
         ordering_key=ordering_key,

@@ -12,8 +12,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from clarion.v1.campaign_pb2 import Campaign, ContextField
-from clarion.v1.campaign_service_pb2 import EmailMessage
+from clarion.v1.campaign_pb2 import Campaign, Content, ContextField
 from clarion.v1.delivery_pb2 import Delivery, FeedbackCounts
 from clarion.v1.trigger_pb2 import DeliveryCounts, RecipientRefusal, Trigger
 from clarion_client.cli.output import grid, listing
@@ -148,7 +147,7 @@ def _campaign_rows(each: Campaign) -> Iterator[tuple[str, RenderableType]]:
         yield "throttle", f"{each.throttle.rate_per_s:,g} a second{burst}"
     yield "revision", f"{each.revision}, updated {when(each.update_time)}"
     for index, content in enumerate(each.contents):
-        yield "" if index else "contents", f"email from {getattr(content.email, 'from')}"
+        yield "" if index else "contents", _content(content)
     for index, field in enumerate(each.context):
         yield "" if index else "context", _declared(field)
     if each.HasField("counts"):
@@ -156,6 +155,18 @@ def _campaign_rows(each: Campaign) -> Iterator[tuple[str, RenderableType]]:
     if heard := feedback_text(each.feedback):
         yield "feedback", heard
     yield "etag", each.etag
+
+
+def _content(content: Content) -> Text:
+    channel = content.WhichOneof("kind") or ""
+    text = Text(channel)
+    if sender := getattr(content.email, "from") or content.sms.sender:
+        text.append(f" from {sender}")
+    if content.push.silent:
+        text.append(", silent")
+    if content.webhook.url:
+        text.append(f" to {content.webhook.url}")
+    return text.append(f" through {content.channel_configuration}" if content.channel_configuration else "", "dim")
 
 
 def _declared(field: ContextField) -> Text:
@@ -166,17 +177,6 @@ def _declared(field: ContextField) -> Text:
         default = MessageToJson(field.default, indent=None, ensure_ascii=False).removesuffix(".0")
         text.append(f" = {default if len(default) <= 40 else default[:39] + '…'}")
     return text.append(f"  {field.description}", "dim") if field.description else text
-
-
-def preview_head(email: EmailMessage) -> Table:
-    """From whom, to whom, about what."""
-    return grid([("from", getattr(email, "from")), ("to", email.to), ("subject", Text(email.subject, "bold"))])
-
-
-def preview_text(email: EmailMessage) -> Text:
-    """The plain text body, and what else there is."""
-    text = Text(f"\n{email.text.rstrip()}\n" if email.text else "")
-    return text.append("\nand an HTML body: --html writes it", "dim") if email.html else text
 
 
 def trigger_list(triggers: Sequence[Trigger]) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 
@@ -72,8 +73,18 @@ def _webhook(webhook: WebhookContent) -> Iterator[Problem]:
             yield "webhook.url", str(error)
     if (size := len(msgspec.json.encode(webhook.body))) > MAX_BODY_BYTES:
         yield BODY, f"has {size:,} bytes as JSON; it can have {MAX_BODY_BYTES:,}"
+    if not _is_finite(webhook.body):
+        yield BODY, "has a number that JSON can't write: infinity, or none at all"
     if _depth(webhook.body) > MAX_BODY_DEPTH:
         yield BODY, f"has more than {MAX_BODY_DEPTH} levels"
+
+
+def _is_finite(document: object) -> bool:
+    if isinstance(document, dict):
+        return all(map(_is_finite, document.values()))
+    if isinstance(document, list):
+        return all(map(_is_finite, document))
+    return not isinstance(document, float) or math.isfinite(document)
 
 
 def _depth(document: object) -> int:
