@@ -40,6 +40,8 @@ class Plan:
     webhook_rounds: int = 5
     kept: int = 20_000  # deliveries whose records are weighed
     signed: int = 1_500  # messages a round
+    texts: int = 40_000  # messages a round
+    text_rounds: int = 5
 
     @classmethod
     def quick(cls, directory: Path) -> Plan:
@@ -74,4 +76,6 @@ class Plan:
             webhook_rounds=2,
             kept=2_000,
             signed=150,
+            texts=4_000,
+            text_rounds=1,
         )

@@ -51,6 +51,7 @@ BARS: Mapping[str, Bar] = {
     "accept_unary": Bar("ratio", True, 0.55),
     "accept_batch": Bar("ratio", True, 6),
     "deliver_vs_bare": Bar("ratio", True, 0.6),
+    "smpp": Bar("ratio", True, 0.5),
     "deliver_vs_obvious": Bar("ratio", True, 30),
     "deliver_vs_celery": Bar("ratio", True, 10),
     "deliver_vs_bullmq": Bar("ratio", True, 4),

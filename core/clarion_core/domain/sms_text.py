@@ -50,7 +50,8 @@ class Alphabet(Enum):
 
     def units(self, text: str) -> int:
         """How many septets or 16-bit units the text takes."""
-        return len(text) + sum(map(text.count, _EXTENDED if self is Alphabet.GSM7 else _beyond_plane_0(text)))
+        wide = _EXTENDED if self is Alphabet.GSM7 else _beyond_plane_0(text)
+        return len(text) if wide.isdisjoint(text) else len(text) + sum(map(text.count, wide))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,4 +102,6 @@ def _parts(text: str, alphabet: Alphabet) -> Iterator[str]:
 
 def _beyond_plane_0(text: str) -> frozenset[str]:
     """What UTF-16 writes as a surrogate pair."""
+    if text.isascii():
+        return frozenset()
     return frozenset(char for char in text if char > "\uffff")

@@ -57,6 +57,11 @@ def coded(text: str, reference: int, default_alphabet: DefaultAlphabet = "gsm") 
     septets of it itself; a text with what Latin-1 lacks (the euro sign, Greek letters) goes there in UCS-2.
     `ValueError` where there are more segments than SEGMENTS_MAX.
     """
+    if default_alphabet == "gsm":
+        with suppress(UnicodeEncodeError):
+            alone = gsm_octets(text)
+            if len(alone) <= Alphabet.GSM7.alone:  # most texts are: nothing more is to be known of them
+                return Coded(coding=DataCoding.DEFAULT, segments=(alone,))
     octets = _octets(text, default_alphabet)
     if len(octets.segments) == 1:
         return octets

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -148,7 +149,9 @@ class SmppChannel:
 
     def _begin(self, job: Job) -> bool:
         """Whether the message can be submitted; it is concluded where it can't."""
-        made = _LATE if job.message.deadline_s <= time.monotonic() else self._bodies(job.message)
+        deadline_s = job.message.deadline_s
+        late = deadline_s != math.inf and deadline_s <= time.monotonic()
+        made = _LATE if late else self._bodies(job.message)
         if isinstance(made, list):
             job.begin(made)
             return True
@@ -175,6 +178,6 @@ class SmppChannel:
         detail = "the SMSC took too little for too long"
         tired = TransientFailure(reason=Reason.PROVIDER_DEFERRED, detail=detail, retry_after_s=self._pause_s)
         for job in self._waiting:
-            if job.since < since and not job.taken:
+            if job.call.since < since and not job.taken:
                 job.conclude(tired)
         self._sessions.staff()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Sequence
 
 from clarion_core.domain.outcome import Ambiguous, Outcome, Sent, TransientFailure
@@ -27,6 +26,7 @@ class Call:
         self.outcomes: list[Outcome | None] = [None] * len(messages)
         self.left = len(messages)
         self.done, self.receipts = done, receipts
+        self.since = time.monotonic()
         self.jobs = [Job(self, index, message) for index, message in enumerate(messages)]
 
     def cut_off(self) -> list[Outcome | None]:
@@ -52,14 +52,12 @@ class Job:
         "over",
         "queued",
         "repeats",
-        "since",
     )
 
     def __init__(self, call: Call, index: int, message: SmsMessage) -> None:
         self.call, self.index, self.message = call, index, message
-        self.since = time.monotonic()
         self.bodies: Sequence[bytes] = ()
-        self.due = deque[int]()
+        self.due: list[int] = []  # the next one last
         self.ids: dict[int, str] = {}
         self.outstanding = self.repeats = 0
         self.over, self.queued = False, True
@@ -71,12 +69,12 @@ class Job:
 
     def begin(self, bodies: Sequence[bytes]) -> None:
         """Its turn has come."""
-        self.bodies, self.due = bodies, deque(range(len(bodies)))
+        self.bodies, self.due = bodies, list(range(len(bodies) - 1, -1, -1))
 
     def next(self) -> Part:
         """The segment to write."""
         self.outstanding += 1
-        return Part(self, self.due.popleft())
+        return Part(self, self.due.pop())
 
     @property
     def may_go_on(self) -> bool:
@@ -95,7 +93,7 @@ class Job:
             return outcome
         if status in THROTTLING and self.repeats < REPEATS_MAX:
             self.repeats += 1
-            self.due.appendleft(number)
+            self.due.append(number)
             return None
         return self.doubt(f"refused: {shown(status)}")
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
+from functools import lru_cache
 from zlib import crc32
 
 from clarion_core.domain.delivery import Reason
@@ -40,17 +42,18 @@ def bodies(message: SmsMessage, config: SmppConfig) -> list[bytes] | PermanentFa
     except ValueError:
         detail = f"the text has more than {SEGMENTS_MAX} segments"
         return PermanentFailure(reason=Reason.MESSAGE_REFUSED, detail=detail)
-    left_s = message.deadline_s - time.monotonic()
+    left_s = None if message.deadline_s == math.inf else message.deadline_s - time.monotonic()
+    destination = Address(ton=Ton.INTERNATIONAL, npi=Npi.ISDN, digits=message.to_number[1:])
     last = len(text.segments) - 1
     return [
         Submit(
             source=source,
-            destination=Address(ton=Ton.INTERNATIONAL, npi=Npi.ISDN, digits=message.to_number[1:]),
+            destination=destination,
             short_message=octets,
             data_coding=text.coding,
             esm_class=UDH_INDICATOR if text.concatenated else 0,
             registered_delivery=(ANY_OUTCOME if number == last else FAILURE) if config.receipts else 0,
-            validity_s=None if left_s == float("inf") else left_s,
+            validity_s=left_s,
             service_type=config.service_type,
             reference=reference,
         ).body()
@@ -58,6 +61,7 @@ def bodies(message: SmsMessage, config: SmppConfig) -> list[bytes] | PermanentFa
     ]
 
 
+@lru_cache(maxsize=1024)
 def source_address(sender: str) -> Address | None:
     """The sender with what it is; nothing in it where there is none (the SMSC has one); None where it can't be one."""
     if not sender:
