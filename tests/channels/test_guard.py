@@ -11,7 +11,7 @@ from typing import Any, overload
 import aiohttp
 import pytest
 import yarl
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clarion_core.configuration.egress import EgressPart, ProxyPart
@@ -315,11 +315,13 @@ def wrapped(inner: IPv4Address, form: str, rest: int) -> IPv6Address:
 FORMS = ["mapped", "compatible", "translated", "nat64", "6to4", "teredo client", "teredo server", "isatap"]
 
 
+@settings(deadline=None)
 @given(V4 | V6)
 def test_no_address_of_a_special_network_is_allowed(address: Address) -> None:
     assert forbidden(address)
 
 
+@settings(deadline=None)
 @given(V4, st.sampled_from([*FORMS, "isatap, universal"]), HIGH)
 def test_no_wrapping_makes_a_special_address_public(inner: IPv4Address, form: str, rest: int) -> None:
     """Not even where the wrapping itself is allowed."""
@@ -328,6 +330,7 @@ def test_no_wrapping_makes_a_special_address_public(inner: IPv4Address, form: st
     assert forbidden(outer, allowed=networks(["2002::/16", "2001::/32", "2606:4700::/32", "::/96", "::ffff:0:0:0/96"]))
 
 
+@settings(deadline=None)
 @given(st.ip_addresses())
 def test_what_python_takes_for_not_global_is_forbidden(address: Address) -> None:
     """Python errs on one side alone: what it calls global may not be, and the other way round hardly ever."""
@@ -336,6 +339,7 @@ def test_what_python_takes_for_not_global_is_forbidden(address: Address) -> None
     assert known or special(inside or address)
 
 
+@settings(deadline=None)
 @given(st.sampled_from(["8.8.8.0", "1.1.1.0", "93.184.215.0", "151.101.0.0"]), st.integers(0, 255))
 def test_a_public_address_is_allowed_in_every_form_that_leads_to_it(base: str, last: int) -> None:
     inner = IPv4Address(int(ip_address(base)) + last)
@@ -381,6 +385,7 @@ PIECES = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(PIECES, max_size=12).map("".join) | st.text(max_size=40).map("https://{}".format))
 def test_what_is_understood_is_understood_the_same_by_whoever_calls(text: str) -> None:
     """A URL that we read in one way and the HTTP library in another would make the guard judge what is not called."""

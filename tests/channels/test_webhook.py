@@ -12,8 +12,9 @@ import structlog
 from clarion_core.configuration.webhook import WebhookPart
 from clarion_core.domain.breaker import BADLY, NOTHING, WELL, verdict
 from clarion_core.domain.delivery import Reason
-from clarion_core.domain.outcome import Outcome, PermanentFailure, Sent, TransientFailure
+from clarion_core.domain.outcome import AddressFact, Outcome, PermanentFailure, Sent, TransientFailure
 from clarion_core.domain.routing import fails_over
+from clarion_core.domain.suppression import fact_of
 from clarion_workers.channels.guard import Guard
 from clarion_workers.channels.webhook import WebhookChannel
 from clarion_workers.channels.webhook.endpoints import Endpoints
@@ -74,6 +75,15 @@ async def test_a_status_has_one_meaning_and_its_answer_is_not_shown(
     assert outcome.detail.partition(":")[0] == f"answered {status}"
     assert "nobody" not in outcome.detail
     assert getattr(outcome, "retry_after_s", 7.0) == 7.0
+
+
+async def test_an_endpoint_that_is_gone_is_suppressed_and_one_that_may_not_be_called_is_not(
+    consumer: Consumer, channel: Open
+) -> None:
+    consumer.statuses["x"] = 410, {}
+    one = channel()
+    assert fact_of(await outcome_of(one, f"{consumer.origin}/x/")) is AddressFact.ENDPOINT_GONE
+    assert fact_of(await outcome_of(one, "https://10.0.0.1/")) is None
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 206, 299])

@@ -143,7 +143,6 @@ NOT_UNDERSTOOD = [
     "https://hooks.example.com../",
     "https://-hooks.example.com/",
     "https://hooks-.example.com/",
-    "https://hooks_1.example.com/",
     "https://ho*ks.example.com/",
     "https://hooks!.example.com/",
     "https://hooks,example.com/",
@@ -393,5 +392,6 @@ UNDERSTOOD = {
     "https://[2606:4700:0:0::1]/": "https://[2606:4700::1]/",
     "https://[::ffff:8.8.8.8]:443/": "https://[::ffff:808:808]/",
     "https://1.example.com/": "https://1.example.com/",
+    "https://hooks_1.example.com/?filter[a]=1": "https://hooks_1.example.com/?filter[a]=1",
     "https://a.1b.example/": "https://a.1b.example/",
 }
