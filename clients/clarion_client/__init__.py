@@ -31,6 +31,7 @@ from clarion_client.errors import (
 )
 from clarion_client.names import campaign_name, delivery_name, lane_name, short_name, trigger_name, worker_name
 from clarion_client.retry import RetryConfig
+from clarion_client.suppressions import list_target
 from clarion_client.values import JsonLike, RecipientLike
 
 __all__ = [
@@ -57,6 +58,7 @@ __all__ = [
     "connect",
     "delivery_name",
     "lane_name",
+    "list_target",
     "short_name",
     "trigger_name",
     "worker_name",

@@ -13,11 +13,12 @@ from clarion_client.connection import Caller, default_server, open_channel
 from clarion_client.dead_letters import DeadLetterCalls
 from clarion_client.deliveries import DeliveryCalls
 from clarion_client.retry import RetryConfig
+from clarion_client.suppressions import SuppressionCalls
 from clarion_client.triggers import TriggerCalls
 from clarion_client.workers import WorkerCalls
 
 
-class Clarion(CampaignCalls, TriggerCalls, DeliveryCalls, DeadLetterCalls, WorkerCalls):
+class Clarion(CampaignCalls, TriggerCalls, DeliveryCalls, DeadLetterCalls, WorkerCalls, SuppressionCalls):
     """One workspace of one server. Made by `connect`; safe to share between tasks of one event loop.
 
     Every method has a time limit, repeats what is safe to repeat, and raises a ClarionError.
@@ -29,6 +30,7 @@ class Clarion(CampaignCalls, TriggerCalls, DeliveryCalls, DeadLetterCalls, Worke
         DeliveryCalls.__init__(self, channel, caller)
         DeadLetterCalls.__init__(self, channel, caller)
         WorkerCalls.__init__(self, channel, caller)
+        SuppressionCalls.__init__(self, channel, caller)
 
 
 @asynccontextmanager

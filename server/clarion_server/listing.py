@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from clarion.v1 import suppression_pb2 as pb
-from clarion_core.domain.errors import FieldProblem, InvalidRequest
+from clarion_core.domain.errors import InvalidRequest
 from clarion_core.domain.medium import Channel
 from clarion_server.convert_suppression import from_refusal
 
@@ -24,32 +24,22 @@ async def change(
 ) -> list[pb.EntryVerdict]:
     """What became of each item, in order.
 
-    `read` takes an item and its position and raises `InvalidRequest` for one that can't be right; where all of them
-    can't, so does this.
+    `read` takes an item and its position and raises `InvalidRequest` for one that can't be right.
     """
     verdicts: dict[int, pb.EntryVerdict] = {}
     by_channel: dict[Channel, list[tuple[int, ReadT]]] = {}
-    problems: list[FieldProblem] = []
     for index, item in enumerate(items):
         try:
             channel, known = read(item, index)
             by_channel.setdefault(channel, []).append((index, known))
         except InvalidRequest as error:
             verdicts[index] = from_refusal(error)
-            problems += error.problems
-    if not by_channel:
-        raise InvalidRequest.of(problems)
     for channel, known_ones in by_channel.items():
         results = await act(channel, [known for _, known in known_ones])
         for (index, _), result in zip(known_ones, results, strict=True):
             verdicts[index] = pb.EntryVerdict(result=_value(result))
-    return in_order(verdicts)
+    return [verdicts[index] for index in range(len(items))]
 
 
 def _value(result: int) -> pb.EntryVerdict.Result.ValueType:
     return pb.EntryVerdict.Result.ValueType(result)
-
-
-def in_order(verdicts: Mapping[int, pb.EntryVerdict]) -> list[pb.EntryVerdict]:
-    """Verdicts by position, as a list."""
-    return [verdicts[index] for index in range(len(verdicts))]

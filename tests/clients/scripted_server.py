@@ -18,7 +18,13 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from clarion.v1 import campaign_service_pb2, delivery_service_pb2, trigger_service_pb2, worker_service_pb2
+from clarion.v1 import (
+    campaign_service_pb2,
+    delivery_service_pb2,
+    suppression_service_pb2,
+    trigger_service_pb2,
+    worker_service_pb2,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,7 +165,13 @@ async def scripted_server(port: int = 0) -> AsyncIterator[Script]:
     """The server, listening at `script.target` until the block ends."""
     script = Script()
     server = script.server
-    for module in (campaign_service_pb2, trigger_service_pb2, delivery_service_pb2, worker_service_pb2):
+    for module in (
+        campaign_service_pb2,
+        trigger_service_pb2,
+        delivery_service_pb2,
+        worker_service_pb2,
+        suppression_service_pb2,
+    ):
         for service in module.DESCRIPTOR.services_by_name.values():
             handlers = {method.name: _handler(script, method) for method in service.methods}
             server.add_registered_method_handlers(service.full_name, handlers)

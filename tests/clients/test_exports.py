@@ -5,13 +5,19 @@ from __future__ import annotations
 import inspect
 
 import clarion_client
-from clarion.v1 import campaign_service_pb2, delivery_service_pb2, trigger_service_pb2, worker_service_pb2
+from clarion.v1 import (
+    campaign_service_pb2,
+    delivery_service_pb2,
+    suppression_service_pb2,
+    trigger_service_pb2,
+    worker_service_pb2,
+)
 
 PUBLIC = {
     "REASONS", "Aborted", "AlreadyExists", "Clarion", "ClarionError", "DeadLetterFilter", "DeadlineExceeded",
     "FailedPrecondition", "Internal", "InvalidArgument", "JsonLike", "NotFound", "OutOfRange", "RecipientLike",
     "Redriven", "ResourceExhausted", "RetryConfig", "Unavailable", "Violation", "campaign_name", "connect",
-    "delivery_name", "lane_name", "short_name", "trigger_name", "worker_name",
+    "delivery_name", "lane_name", "list_target", "short_name", "trigger_name", "worker_name",
 }  # fmt: skip
 
 
@@ -25,7 +31,13 @@ def test_the_package_exports_this_and_nothing_else() -> None:
 def test_the_client_has_one_method_for_every_rpc_and_no_other() -> None:
     rpcs = {
         method.name
-        for module in (campaign_service_pb2, trigger_service_pb2, delivery_service_pb2, worker_service_pb2)
+        for module in (
+            campaign_service_pb2,
+            trigger_service_pb2,
+            delivery_service_pb2,
+            worker_service_pb2,
+            suppression_service_pb2,
+        )
         for service in module.DESCRIPTOR.services_by_name.values()
         for method in service.methods
     }

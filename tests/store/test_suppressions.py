@@ -193,11 +193,14 @@ async def test_another_reason_takes_the_place_of_a_complaint(suppressions: Suppr
 
 
 async def test_what_somebody_tells_replaces_what_stood_and_what_a_provider_tells_does_not(
-    suppressions: Suppressions,
+    suppressions: Suppressions, store: Store
 ) -> None:
     await add(suppressions, ADA, comment="first")
     assert await add(suppressions, ADA, comment="second") is Added.UPDATED
+    await let_pass(store, DAY_MS)
+    (before,) = await stored(suppressions)
     assert await add(suppressions, ADA, comment="second") is Added.KEPT
+    assert await stored(suppressions) == [before]
     await hear(suppressions, Fact.HARD_BOUNCE)
     (one,) = await stored(suppressions)
     assert (one.reason, one.comment) == (REASONS.MANUAL, "second")

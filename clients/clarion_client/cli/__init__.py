@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from clarion_client.cli import apply, campaigns, dead_letters, deliveries, triggers, workers
+from clarion_client.cli import allow_list, apply, campaigns, dead_letters, deliveries, suppressions, triggers, workers
 from clarion_client.cli.exits import MEANING
 from clarion_client.cli.session import Session, command, defect
 
@@ -49,6 +49,8 @@ app.add_typer(triggers.app, name="triggers")
 command(app)(triggers.watch)
 app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(suppressions.app, name="suppressions")
+app.add_typer(allow_list.app, name="allow-list")
 app.add_typer(workers.app, name="workers")
 
 

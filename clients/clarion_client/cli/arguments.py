@@ -29,7 +29,7 @@ def _of_form(form: NameForm) -> Callable[[str], str]:
 ReadT = TypeVar("ReadT")
 
 
-def _read_by(read: Callable[[str], ReadT]) -> Callable[[str], ReadT]:
+def read_by(read: Callable[[str], ReadT]) -> Callable[[str], ReadT]:
     """A parser whose ValueError is told as a usage error."""
 
     def parse(text: str) -> ReadT:
@@ -98,14 +98,12 @@ RequestIdOption = Annotated[
 ]
 ExpireInOption = Annotated[
     timedelta | None,
-    typer.Option(
-        metavar="SPAN", parser=_read_by(times.span), help="Nothing is sent later than this from now: 10m, 2h."
-    ),
+    typer.Option(metavar="SPAN", parser=read_by(times.span), help="Nothing is sent later than this from now: 10m, 2h."),
 ]
 ExpireAtOption = Annotated[
     datetime | None,
     typer.Option(
-        metavar="TIME", parser=_read_by(times.instant), help="Nothing is sent after this instant: 2026-11-24T08:00:00Z."
+        metavar="TIME", parser=read_by(times.instant), help="Nothing is sent after this instant: 2026-11-24T08:00:00Z."
     ),
 ]
 OrderingKeyOption = Annotated[
@@ -116,13 +114,13 @@ SinceOption = Annotated[
     datetime | None,
     typer.Option(
         metavar="TIME",
-        parser=_read_by(times.instant_or_ago),
+        parser=read_by(times.instant_or_ago),
         help="Ended at or after: an instant, or how long ago: 2h.",
     ),
 ]
 UntilOption = Annotated[
     datetime | None,
-    typer.Option(metavar="TIME", parser=_read_by(times.instant_or_ago), help="Ended before: written as for --since."),
+    typer.Option(metavar="TIME", parser=read_by(times.instant_or_ago), help="Ended before: written as for --since."),
 ]
 ContextOption = Annotated[
     list[str] | None,

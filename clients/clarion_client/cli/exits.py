@@ -24,7 +24,7 @@ class Exit(IntEnum):
 
 MEANING: Mapping[Exit, str] = {
     Exit.OK: "done, and every recipient concerned is well",
-    Exit.REFUSED: "done, but a recipient was refused, or a watched delivery was not sent",
+    Exit.REFUSED: "done, but a recipient or a line was refused, or a watched delivery was not sent",
     Exit.USAGE: "the command line is wrong",
     Exit.NOT_FOUND: "no such campaign, trigger, delivery, worker, lane or throttle",
     Exit.INVALID: "the input can't be right: a file, a template, a context, all recipients",

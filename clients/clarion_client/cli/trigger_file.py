@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from rich.console import RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, TaskID
 from rich.text import Text
 
 from clarion.v1.trigger_pb2 import DeliveryCounts
@@ -16,6 +15,7 @@ from clarion_client.cli import bulk, views
 from clarion_client.cli.exits import Exit
 from clarion_client.cli.following import exit_for_counts, follow_all
 from clarion_client.cli.output import as_dict, grid, listing
+from clarion_client.cli.progress import bars
 from clarion_client.cli.session import Session
 
 REASONS_SHOWN = 10
@@ -33,7 +33,7 @@ async def trigger_file(session: Session, campaign: str, path: Path, *, run_id: s
     if run_id:
         session.out.note(f"run {run_id}: --run-id {run_id} goes on with it")
     counts: DeliveryCounts | None = None
-    with _progress(session) as progress:
+    with bars(session.out) as progress:
         tally = await _run(session, progress, campaign, path, total=total, run_id=run_id, check=check)
         if watch:
             counts = await _watched(session, progress, tally)
@@ -67,19 +67,6 @@ def _exit(tally: bulk.Tally, counts: DeliveryCounts | None) -> Exit:
     if counts is not None and exit_for_counts(counts) is not Exit.OK:
         return Exit.REFUSED
     return Exit.REFUSED if tally.refused else Exit.OK
-
-
-@contextmanager
-def _progress(session: Session) -> Iterator[Progress]:
-    columns = (
-        TextColumn("{task.description:>13}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[note]}", style="dim"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=session.out.stderr, disable=not session.out.is_live) as progress:
-        yield progress
 
 
 def _advance(session: Session, progress: Progress, task: TaskID, tally: bulk.Tally, total: int, done: str) -> None:

@@ -6,7 +6,7 @@ The store applies these decisions in its own functions, in the step that writes;
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from clarion_core.domain.bounce import BOUNCE_TYPES, BounceCategory, BounceType
@@ -77,25 +77,18 @@ class Entry:
 def merged(old: Entry | None, new: Entry, *, now_ms: int, told: bool) -> Entry:
     """What stands after `new` is added where `old` stood.
 
-    What somebody tells (`told`) replaces what stood, what providers report only adds to it. A complaint never takes the
-    place of another reason: some channels pass over complaints, and must not over the other.
+    What somebody tells (`told`) replaces what stood, unless it says the same; what providers report only adds to it. A
+    complaint never takes the place of another reason: some channels pass over complaints, and must not over the other.
     """
     if old is None or not old.holds(now_ms):
         return new
     weaker = new.reason is SuppressionReason.COMPLAINT and old.reason is not SuppressionReason.COMPLAINT
     stronger = old.reason is SuppressionReason.COMPLAINT and new.reason is not SuppressionReason.COMPLAINT
     if told and not weaker:
-        return new
+        return old if replace(old, create_ms=new.create_ms) == new else new
     kept = new if stronger else old
     lasts = 0 if 0 in (old.expire_ms, new.expire_ms) else max(old.expire_ms, new.expire_ms)
-    return Entry(
-        target=kept.target,
-        reason=kept.reason,
-        source=kept.source,
-        comment=kept.comment,
-        create_ms=kept.create_ms,
-        expire_ms=lasts,
-    )
+    return replace(kept, expire_ms=lasts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -123,7 +123,8 @@ function list.merged(old, new, told)
   local weaker = new.letter == 'C' and old.letter ~= 'C'
   local stronger = old.letter == 'C' and new.letter ~= 'C'
   if told and not weaker then
-    return new
+    local same = new.letter == old.letter and new.expires == old.expires and new.source == old.source
+    return same and new.comment == old.comment and old or new
   end
   local kept = stronger and new or old
   local lasts = (old.expires == 0 or new.expires == 0) and 0 or math.max(old.expires, new.expires)

@@ -93,16 +93,16 @@ class SuppressionServiceServicer(object):
     """
 
     def AddSuppressions(self, request, context):
-        """AddSuppressions adds entries, or changes those that are there. Each has its own verdict; an item that can't be right
-        is refused, and the others are added. Where all are refused: INVALID_ARGUMENT, INVALID_REQUEST.
+        """AddSuppressions adds entries, or changes those that are there. Each has its own verdict: an item that can't be right
+        is refused, and the others are added. What breaks a rule of the contract refuses the whole call: INVALID_ARGUMENT,
+        INVALID_REQUEST.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RemoveSuppressions(self, request, context):
-        """RemoveSuppressions removes entries. Each item has its own verdict. Where all are refused: INVALID_ARGUMENT,
-        INVALID_REQUEST.
+        """RemoveSuppressions removes entries. Verdicts and errors as in AddSuppressions.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -146,7 +146,7 @@ class SuppressionServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RemoveAllowed(self, request, context):
-        """RemoveAllowed removes entries from allow lists. Verdicts and errors as in RemoveSuppressions.
+        """RemoveAllowed removes entries from allow lists. Verdicts and errors as in AddSuppressions.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

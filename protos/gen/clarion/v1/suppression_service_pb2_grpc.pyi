@@ -38,13 +38,12 @@ class SuppressionServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> SuppressionServiceAsyncStub: ...
     AddSuppressions: _grpc.UnaryUnaryMultiCallable[_suppression_service_pb2.AddSuppressionsRequest, _suppression_service_pb2.AddSuppressionsResponse]
-    """AddSuppressions adds entries, or changes those that are there. Each has its own verdict; an item that can't be right
-    is refused, and the others are added. Where all are refused: INVALID_ARGUMENT, INVALID_REQUEST.
-    """
-    RemoveSuppressions: _grpc.UnaryUnaryMultiCallable[_suppression_service_pb2.RemoveSuppressionsRequest, _suppression_service_pb2.RemoveSuppressionsResponse]
-    """RemoveSuppressions removes entries. Each item has its own verdict. Where all are refused: INVALID_ARGUMENT,
+    """AddSuppressions adds entries, or changes those that are there. Each has its own verdict: an item that can't be right
+    is refused, and the others are added. What breaks a rule of the contract refuses the whole call: INVALID_ARGUMENT,
     INVALID_REQUEST.
     """
+    RemoveSuppressions: _grpc.UnaryUnaryMultiCallable[_suppression_service_pb2.RemoveSuppressionsRequest, _suppression_service_pb2.RemoveSuppressionsResponse]
+    """RemoveSuppressions removes entries. Verdicts and errors as in AddSuppressions."""
     CheckAddresses: _grpc.UnaryUnaryMultiCallable[_suppression_service_pb2.CheckAddressesRequest, _suppression_service_pb2.CheckAddressesResponse]
     """CheckAddresses says of each address whether it would be sent to now, and why not."""
     ListSuppressions: _grpc.UnaryUnaryMultiCallable[_suppression_service_pb2.ListSuppressionsRequest, _suppression_service_pb2.ListSuppressionsResponse]
@@ -60,7 +59,7 @@ class SuppressionServiceStub:
     AddAllowed: _grpc.UnaryUnaryMultiCallable[_suppression_service_pb2.AddAllowedRequest, _suppression_service_pb2.AddAllowedResponse]
     """AddAllowed adds entries to allow lists, or changes those that are there. Verdicts and errors as in AddSuppressions."""
     RemoveAllowed: _grpc.UnaryUnaryMultiCallable[_suppression_service_pb2.RemoveAllowedRequest, _suppression_service_pb2.RemoveAllowedResponse]
-    """RemoveAllowed removes entries from allow lists. Verdicts and errors as in RemoveSuppressions."""
+    """RemoveAllowed removes entries from allow lists. Verdicts and errors as in AddSuppressions."""
     ListAllowed: _grpc.UnaryUnaryMultiCallable[_suppression_service_pb2.ListAllowedRequest, _suppression_service_pb2.ListAllowedResponse]
     """ListAllowed pages through a channel's allow list, in an order of its own, as ListSuppressions does."""
 
@@ -74,13 +73,12 @@ class SuppressionServiceAsyncStub(SuppressionServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     AddSuppressions: _aio.UnaryUnaryMultiCallable[_suppression_service_pb2.AddSuppressionsRequest, _suppression_service_pb2.AddSuppressionsResponse]  # type: ignore[assignment]
-    """AddSuppressions adds entries, or changes those that are there. Each has its own verdict; an item that can't be right
-    is refused, and the others are added. Where all are refused: INVALID_ARGUMENT, INVALID_REQUEST.
-    """
-    RemoveSuppressions: _aio.UnaryUnaryMultiCallable[_suppression_service_pb2.RemoveSuppressionsRequest, _suppression_service_pb2.RemoveSuppressionsResponse]  # type: ignore[assignment]
-    """RemoveSuppressions removes entries. Each item has its own verdict. Where all are refused: INVALID_ARGUMENT,
+    """AddSuppressions adds entries, or changes those that are there. Each has its own verdict: an item that can't be right
+    is refused, and the others are added. What breaks a rule of the contract refuses the whole call: INVALID_ARGUMENT,
     INVALID_REQUEST.
     """
+    RemoveSuppressions: _aio.UnaryUnaryMultiCallable[_suppression_service_pb2.RemoveSuppressionsRequest, _suppression_service_pb2.RemoveSuppressionsResponse]  # type: ignore[assignment]
+    """RemoveSuppressions removes entries. Verdicts and errors as in AddSuppressions."""
     CheckAddresses: _aio.UnaryUnaryMultiCallable[_suppression_service_pb2.CheckAddressesRequest, _suppression_service_pb2.CheckAddressesResponse]  # type: ignore[assignment]
     """CheckAddresses says of each address whether it would be sent to now, and why not."""
     ListSuppressions: _aio.UnaryUnaryMultiCallable[_suppression_service_pb2.ListSuppressionsRequest, _suppression_service_pb2.ListSuppressionsResponse]  # type: ignore[assignment]
@@ -96,7 +94,7 @@ class SuppressionServiceAsyncStub(SuppressionServiceStub):
     AddAllowed: _aio.UnaryUnaryMultiCallable[_suppression_service_pb2.AddAllowedRequest, _suppression_service_pb2.AddAllowedResponse]  # type: ignore[assignment]
     """AddAllowed adds entries to allow lists, or changes those that are there. Verdicts and errors as in AddSuppressions."""
     RemoveAllowed: _aio.UnaryUnaryMultiCallable[_suppression_service_pb2.RemoveAllowedRequest, _suppression_service_pb2.RemoveAllowedResponse]  # type: ignore[assignment]
-    """RemoveAllowed removes entries from allow lists. Verdicts and errors as in RemoveSuppressions."""
+    """RemoveAllowed removes entries from allow lists. Verdicts and errors as in AddSuppressions."""
     ListAllowed: _aio.UnaryUnaryMultiCallable[_suppression_service_pb2.ListAllowedRequest, _suppression_service_pb2.ListAllowedResponse]  # type: ignore[assignment]
     """ListAllowed pages through a channel's allow list, in an order of its own, as ListSuppressions does."""
 
@@ -113,8 +111,9 @@ class SuppressionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _suppression_service_pb2.AddSuppressionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_suppression_service_pb2.AddSuppressionsResponse, _abc.Awaitable[_suppression_service_pb2.AddSuppressionsResponse]]:
-        """AddSuppressions adds entries, or changes those that are there. Each has its own verdict; an item that can't be right
-        is refused, and the others are added. Where all are refused: INVALID_ARGUMENT, INVALID_REQUEST.
+        """AddSuppressions adds entries, or changes those that are there. Each has its own verdict: an item that can't be right
+        is refused, and the others are added. What breaks a rule of the contract refuses the whole call: INVALID_ARGUMENT,
+        INVALID_REQUEST.
         """
 
     @_abc_1.abstractmethod
@@ -123,9 +122,7 @@ class SuppressionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _suppression_service_pb2.RemoveSuppressionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_suppression_service_pb2.RemoveSuppressionsResponse, _abc.Awaitable[_suppression_service_pb2.RemoveSuppressionsResponse]]:
-        """RemoveSuppressions removes entries. Each item has its own verdict. Where all are refused: INVALID_ARGUMENT,
-        INVALID_REQUEST.
-        """
+        """RemoveSuppressions removes entries. Verdicts and errors as in AddSuppressions."""
 
     @_abc_1.abstractmethod
     def CheckAddresses(
@@ -177,7 +174,7 @@ class SuppressionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _suppression_service_pb2.RemoveAllowedRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_suppression_service_pb2.RemoveAllowedResponse, _abc.Awaitable[_suppression_service_pb2.RemoveAllowedResponse]]:
-        """RemoveAllowed removes entries from allow lists. Verdicts and errors as in RemoveSuppressions."""
+        """RemoveAllowed removes entries from allow lists. Verdicts and errors as in AddSuppressions."""
 
     @_abc_1.abstractmethod
     def ListAllowed(
