@@ -256,6 +256,43 @@ class WorkerSettings(CoreSettings):
         return self
 
 
+class EdgeSettings(CoreSettings):
+    """What clarion-edge is told."""
+
+    edge_listen: Annotated[
+        str,
+        _text(
+            "HOST:PORT, the port from 0 to 65535",
+            "The address of the public HTTP door; loopback unless told otherwise: a proxy with TLS stands before it.",
+            pattern=rf"^.+:{_PORT}$",
+        ),
+    ] = "127.0.0.1:7172"
+    edge_mail: Annotated[
+        str,
+        _text(
+            "HOST:PORT, the port from 0 to 65535, or off",
+            "Where mail to bounce addresses is taken over SMTP, if the receipts file has mail.",
+            pattern=rf"^{OFF}$|^.+:{_PORT}$",
+        ),
+    ] = OFF
+    public_url: Annotated[
+        str,
+        _text(
+            "an http:// or https:// URL without query",
+            "What the world calls clarion-edge by: signatures may be of it.",
+            pattern=r"^https?://[^\s?#]+$",
+        ),
+    ] = "http://127.0.0.1:7172"
+    receipts: Annotated[
+        Path | None,
+        _text("the path of a YAML file", "Who may tell what became of messages, and how they are believed."),
+    ] = None
+    metrics: Annotated[str, _METRICS] = OFF
+    drain_s: Annotated[
+        float, Field(ge=0, le=600, description="Seconds that requests in hand get to finish after SIGTERM.")
+    ] = 10.0
+
+
 SettingsT = TypeVar("SettingsT", bound=CoreSettings)
 
 
@@ -300,7 +337,7 @@ def allowed(field: FieldInfo) -> str:
 
 def unknown(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The `CLARION_*` names that no program of Clarion reads, each with the name that was probably meant, or ""."""
-    fields = ServerSettings.model_fields.keys() | WorkerSettings.model_fields.keys()
+    fields = ServerSettings.model_fields.keys() | WorkerSettings.model_fields.keys() | EdgeSettings.model_fields.keys()
     known = {variable(field) for field in fields} | OTHER_NAMES
     strange = (
         name

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from clarion_core.settings import (
     OTHER_NAMES,
     CoreSettings,
+    EdgeSettings,
     ServerSettings,
     WorkerSettings,
     complaints,
@@ -19,7 +20,9 @@ from clarion_core.settings import (
 
 ROOT = Path(__file__).parents[2]
 SECRET = "canary4711"
-FIELDS = sorted(ServerSettings.model_fields.keys() | WorkerSettings.model_fields.keys())
+FIELDS = sorted(
+    ServerSettings.model_fields.keys() | WorkerSettings.model_fields.keys() | EdgeSettings.model_fields.keys()
+)
 
 
 def wrong(cls: type[CoreSettings], **values: Any) -> ValidationError:
@@ -120,5 +123,5 @@ def test_every_name_that_a_program_reads_is_known_and_no_other_is() -> None:
 
 @pytest.mark.parametrize("field", FIELDS)
 def test_every_setting_has_its_words(field: str) -> None:
-    [cls] = [each for each in (ServerSettings, WorkerSettings) if field in each.model_fields][:1]
+    [cls] = [each for each in (ServerSettings, WorkerSettings, EdgeSettings) if field in each.model_fields][:1]
     assert str(cls.model_fields[field].description).endswith(".")

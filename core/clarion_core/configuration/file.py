@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -13,8 +13,10 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from clarion_core.configuration.channels import Channels, ProviderPart
-from clarion_core.configuration.part import TOLD, Surroundings
+from clarion_core.configuration.part import TOLD, Part, Surroundings
 from clarion_core.settings import allowed
+
+PartT = TypeVar("PartT", bound=Part)
 
 
 class ChannelsInvalid(Exception):
@@ -30,16 +32,21 @@ def read(path: Path, environment: Mapping[str, str] | None = None) -> Channels:
 
     With an environment, what the file refers to (passwords, certificates) must be there too.
     """
+    return read_as(Channels, path, environment)
+
+
+def read_as(root: type[PartT], path: Path, environment: Mapping[str, str] | None = None) -> PartT:
+    """The same for a file of another form."""
     try:
         document = yaml.load(path.read_bytes(), _Loader)  # noqa: S506 (a SafeLoader)
         surroundings = Surroundings(directory=path.absolute().parent, environment=environment)
-        return Channels.model_validate(document, context=surroundings)
+        return root.model_validate(document, context=surroundings)
     except OSError as error:
         raise ChannelsInvalid(path, [f"can't be read: {error.strerror}"]) from None
     except yaml.YAMLError as error:
         raise ChannelsInvalid(path, [_not_yaml(error)]) from None
     except ValidationError as error:
-        raise ChannelsInvalid(path, [_complaint(problem) for problem in error.errors()]) from None
+        raise ChannelsInvalid(path, [_complaint(root, problem) for problem in error.errors()]) from None
 
 
 class _Loader(yaml.SafeLoader):
@@ -64,9 +71,9 @@ def _not_yaml(error: yaml.YAMLError) -> str:
     return f"line {mark.line + 1}, column {mark.column + 1}: this is not YAML as we read it: {error.problem}"
 
 
-def _complaint(problem: ErrorDetails) -> str:
+def _complaint(root: type[Part], problem: ErrorDetails) -> str:
     """One problem as a line: the path, what is wrong, what may stand there."""
-    place, words, known = _place(problem["loc"])
+    place, words, known = _place(root, problem["loc"])
     if problem["type"] == TOLD:
         return f"{place}: {problem['msg']}"
     if problem["type"] == "missing":
@@ -81,10 +88,10 @@ def _unknown(key: str, known: Sequence[str]) -> str:
     return "is not known here; " + (f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}")
 
 
-def _place(loc: Sequence[str | int]) -> tuple[str, str, Sequence[str]]:
+def _place(root: type[Part], loc: Sequence[str | int]) -> tuple[str, str, Sequence[str]]:
     """A place in the file: its path, what may stand there in words, and the keys that are known beside it."""
-    path, words = "", f"a mapping with {_listed(Channels.model_fields)}"
-    part: type[BaseModel] | None = Channels
+    path, words = "", f"a mapping with {_listed(root.model_fields)}"
+    part: type[BaseModel] | None = root
     field: FieldInfo | None = None
     known: Sequence[str] = ()
     for step in loc:
