@@ -15,7 +15,7 @@ from clarion_core import logs
 from clarion_core.settings import CoreSettings, load
 from clarion_stack import demo as demo_run
 from clarion_stack import up as foreground
-from clarion_stack.catcher import catch_mail
+from clarion_stack.catcher import Bounce, catch_mail
 from clarion_stack.child import Program
 from clarion_stack.errors import StackError
 from clarion_stack.lines import Terminal
@@ -42,7 +42,7 @@ def demo(
     examples: Annotated[Path, typer.Option(help="Where campaigns/ and orders.jsonl are.")] = Path("examples"),
 ) -> None:
     """Send every example order through a stack of its own, and account for every recipient."""
-    closes = _run(demo_run.run(for_demo(directory), examples, Console()))
+    closes = _run(demo_run.run(for_demo(directory, demo_run.BOUNCED), examples, Console()))
     raise typer.Exit(INTERRUPTED if closes is None else 0 if closes else 1)
 
 
@@ -58,10 +58,13 @@ def mail(
     port: int = 0,
     host: str = LOOPBACK,
     mark: Annotated[str, typer.Option(help="Letters that go into the name of every message's file.")] = "",
+    bounce: Annotated[str, typer.Option(help="Mail to this address is kept, and comes back to its sender.")] = "",
+    inlet: Annotated[int, typer.Option(help="The port of the mail server that takes what comes back.")] = 25,
 ) -> None:
     """Run only the mail catcher. Port 0 takes a free one; the first line says which."""
     logs.configure(load(CoreSettings), process="mail")
-    _run(_mail(Mailbox(directory, mark), host, port))
+    back = Bounce(address=bounce, host=host, port=inlet) if bounce else None
+    _run(_mail(Mailbox(directory, mark), host, port, back))
 
 
 def main() -> None:
@@ -93,9 +96,9 @@ async def _redis(server: RedisServer, console: Console) -> None:
         server.release()
 
 
-async def _mail(mailbox: Mailbox, host: str, port: int) -> None:
+async def _mail(mailbox: Mailbox, host: str, port: int, bounce: Bounce | None) -> None:
     with interruptible(lambda: sys.exit(INTERRUPTED)):
-        async with catch_mail(mailbox, host, port) as taken:
+        async with catch_mail(mailbox, host, port, bounce) as taken:
             logs.get(__name__).info("catching", host=host, port=taken, page=str(mailbox.page))
             await asyncio.Event().wait()
 

@@ -16,11 +16,15 @@ FINAL = frozenset({"SENT", "FAILED", "SUPPRESSED", "EXPIRED", "CANCELLED", "AMBI
 
 @dataclass(frozen=True)
 class Account:
-    """What the server answered, what it recorded, and how often the mailbox holds each message id's left part."""
+    """What the server answered, what it recorded, and how often the mailbox holds each message id's left part.
+
+    `returned`: how many of the sent messages came back.
+    """
 
     tally: Tally
     deliveries: Sequence[Delivery]
     caught: Counter[str]
+    returned: int = 0
 
     @cached_property
     def states(self) -> Counter[str]:
@@ -32,6 +36,13 @@ class Account:
         """Why deliveries failed, in words."""
         failed = (each.reason for each in self.deliveries if each.state == Delivery.STATE_FAILED)
         return Counter(Delivery.Reason.Name(each).removeprefix("REASON_").replace("_", " ").lower() for each in failed)
+
+    @cached_property
+    def bounces(self) -> list[tuple[Delivery, Delivery.Fact]]:
+        """The deliveries whose mail came back, and what is known of it."""
+        return [
+            (each, fact) for each in self.deliveries for fact in each.facts if fact.kind == Delivery.Fact.KIND_BOUNCED
+        ]
 
     @cached_property
     def in_flight(self) -> int:
@@ -55,6 +66,7 @@ class Account:
             "sent messages are not in the mailbox": len(sent - self.in_mailbox.keys()),
             "messages are in the mailbox but not recorded as sent": len(self.in_mailbox.keys() - sent),
             "messages are in the mailbox more than once": again,
+            "messages that came back are not noted": self.returned - len(self.bounces),
         }
         return [f"{count} {what}" for what, count in counts.items() if count]
 

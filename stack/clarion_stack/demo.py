@@ -14,6 +14,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from clarion.v1.delivery_pb2 import Delivery
 from clarion_client import Clarion, connect
 from clarion_client.cli import bulk
+from clarion_core.domain.medium import Channel
+from clarion_core.domain.suppression import Target, TargetKind
+from clarion_core.store.connection import connect as connect_store
+from clarion_core.store.store import Store
+from clarion_core.store.suppressions import Suppressions
 from clarion_stack.accounting import Account
 from clarion_stack.errors import StackError
 from clarion_stack.lines import LogFiles
@@ -23,6 +28,8 @@ from clarion_stack.report import show_report
 from clarion_stack.supervisor import Supervisor, interruptible
 
 CAMPAIGN = "order-confirmation"
+BOUNCED, BOUNCED_USER = "noah.hart@post.test", "c-10001"
+"""The recipient of the first order: the mail comes back."""
 TOGETHER = 32
 
 # A healthy stack needs seconds. What is not accounted for by then is reported as such.
@@ -38,6 +45,7 @@ async def run(stack: LocalStack, examples: Path, console: Console) -> bool:
             console.print("Starting a store, a mail catcher, a server and a worker …")
             async with supervisor:
                 console.print(f"The server listens on {stack.listen}; its log is {log_files.directory}/server.log\n")
+                await _forget_earlier_bounce(stack)
                 account = await _main_job(stack, examples, console)
     # The catcher has ended: its page is complete.
     show_report(console, account, page=stack.page, logs=log_files.directory)
@@ -50,6 +58,16 @@ def _forget_earlier_mail(stack: LocalStack, console: Console) -> None:
         console.print(f"Removed {gone:,} messages of an earlier demo from {stack.mailbox}", soft_wrap=True)
 
 
+async def _forget_earlier_bounce(stack: LocalStack) -> None:
+    """Whoever's mail came back in an earlier demo is sent to again."""
+    store = Store(connect_store(stack.redis_url))
+    try:
+        target = Target(TargetKind.ADDRESS, BOUNCED)
+        await Suppressions(store).remove("default", Channel.EMAIL, [target])
+    finally:
+        await store.close()
+
+
 async def _main_job(stack: LocalStack, examples: Path, console: Console) -> Account:
     await _apply(stack, examples / "campaigns" / CAMPAIGN, console)
     orders = examples / "orders.jsonl"
@@ -57,7 +75,12 @@ async def _main_job(stack: LocalStack, examples: Path, console: Console) -> Acco
         async with connect(stack.listen) as clarion:
             tally = await _trigger(clarion, orders, progress)
             deliveries = await _follow(clarion, tally.triggers, progress)
-    return Account(tally=tally, deliveries=deliveries, caught=Mailbox(stack.mailbox).message_ids())
+            returned = [
+                each for each in deliveries if each.user_id == BOUNCED_USER and each.state == Delivery.STATE_SENT
+            ]
+            deliveries = await _with_bounces(clarion, deliveries, returned)
+    caught = Mailbox(stack.mailbox).message_ids()
+    return Account(tally=tally, deliveries=deliveries, caught=caught, returned=len(returned))
 
 
 async def _apply(stack: LocalStack, directory: Path, console: Console) -> None:
@@ -95,6 +118,25 @@ async def _follow(clarion: Clarion, triggers: Sequence[str], progress: Progress)
             await _for_each(triggers, watch)
     await _for_each(triggers, read)
     return deliveries
+
+
+async def _with_bounces(
+    clarion: Clarion, deliveries: Sequence[Delivery], returned: Sequence[Delivery]
+) -> list[Delivery]:
+    """The deliveries, once what comes back of them is there or not to be expected any more."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(PATIENCE_S):
+            for each in returned:
+                await _bounce_of(clarion, each.name.partition("/deliveries/")[0])
+    again = {each.name: await clarion.get_delivery(each.name) for each in returned}
+    return [again.get(each.name, each) for each in deliveries]
+
+
+async def _bounce_of(clarion: Clarion, trigger: str) -> None:
+    async with contextlib.aclosing(clarion.watch_trigger(trigger, feedback=True)) as steps:
+        async for step in steps:
+            if step.snapshot.feedback.bounced or step.change.feedback.bounced:
+                return
 
 
 async def _for_each(names: Sequence[str], act: Callable[[str], Coroutine[None, None, None]]) -> None:

@@ -10,14 +10,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from clarion_core.settings import OFF, ServerSettings, WorkerSettings, load
+from clarion_core.settings import OFF, EdgeSettings, ServerSettings, WorkerSettings, load
 from clarion_core.store.promises import FORMAT
 from clarion_stack.child import Output, Program
 from clarion_stack.directory import DirectoryLock
 from clarion_stack.errors import InUse, StackError
 from clarion_stack.redis import RedisServer
+from clarion_stack.returning import Returning
 
 LOOPBACK = "127.0.0.1"
+BOUNCED = "nobody@mailbox.test"
+"""Mail to this address comes back, so that everybody can see a bounce."""
 UP_ALREADY = (
     "Clarion is already up here (process {process}): stop it with Ctrl-C there, or have a second one beside it: "
     "CLARION_LISTEN=127.0.0.1:0 clarion-stack up --directory .clarion/second"
@@ -27,7 +30,9 @@ DEMO_ALREADY = "a demo already runs here (process {process}): wait for its end, 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LocalStack:
-    """One stack: a store, a mailbox, a server and its workers. What is None is somebody else's and not started."""
+    """One stack: a store, a mailbox, a server, its workers, and the public door. What is None is somebody else's and
+    not started.
+    """
 
     home: Path
     listen: str
@@ -38,6 +43,9 @@ class LocalStack:
     mailbox: Path
     mark: str = ""  # in the name of every message's file
     smtp_port: int | None
+    edge: str  # where the public door listens
+    returning: Returning | None  # where caught mail comes back to
+    bounced: str = ""  # mail to this address comes back
     workers: int
     taken: str  # what to say, with the process in it, where another one has the home
 
@@ -65,6 +73,8 @@ class LocalStack:
         try:
             if self.redis is not None:
                 self.redis.claim()
+            if self.returning is not None:
+                self.returning.write()
             yield
         finally:
             if self.redis is not None:
@@ -85,13 +95,20 @@ class LocalStack:
             )
             for name in (["worker"] if self.workers == 1 else [f"worker-{at}" for at in range(1, self.workers + 1)])
         ]
-        return [[*self._store(redis_log), *self._catcher()], [server], workers]
+        edge = Program(
+            name="edge",
+            command=[script("clarion-edge")],
+            ready="serving",
+            environment={**environment, "CLARION_METRICS": OFF},
+        )
+        return [[*self._store(redis_log), *self._catcher()], [server, edge], workers]
 
     def environment(self) -> dict[str, str]:
         """The environment of this process, and in it what every program of the stack is told."""
         told = {
             "CLARION_LISTEN": self.listen,
             "CLARION_METRICS": self.metrics,
+            "CLARION_EDGE_LISTEN": self.edge,
             "CLARION_REDIS_URL": self.redis_url,
             "CLARION_LOG_FORMAT": "json",
             # The lines by which programs say that they are ready are at info.
@@ -101,7 +118,8 @@ class LocalStack:
             return {**os.environ, **told}
         others = ("CLARION_SMTP_", "CLARION_CHANNELS")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(others)}
-        return {**kept, **told, "CLARION_SMTP_HOST": LOOPBACK, "CLARION_SMTP_PORT": str(self.smtp_port)}
+        caught = {"CLARION_SMTP_HOST": LOOPBACK, "CLARION_SMTP_PORT": str(self.smtp_port)}
+        return {**kept, **told, **caught, **(self.returning.environment() if self.returning else {})}
 
     def _store(self, log: Output | None) -> list[Program]:
         if self.redis is None:
@@ -114,6 +132,8 @@ class LocalStack:
             return []
         command = [script("clarion-stack"), "mail", "--directory", str(self.mailbox), "--port", str(self.smtp_port)]
         command += ["--mark", self.mark] if self.mark else []
+        if self.returning and self.bounced:
+            command += ["--bounce", self.bounced, "--inlet", str(self.returning.inlet_port)]
         return [Program(name="mail", command=command, ready="catching", environment=self.environment())]
 
 
@@ -122,26 +142,34 @@ def for_use(directory: Path, workers: int) -> LocalStack:
     server, worker = load(ServerSettings), load(WorkerSettings)
     redis = None if "redis_url" in server.model_fields_set else RedisServer(directory / "redis")
     host, _, port = server.listen.rpartition(":")
+    home = directory.absolute()
+    smtp_port = None if {"smtp_host", "channels"} & worker.model_fields_set else free_port()
     return LocalStack(
-        home=directory.absolute(),
+        home=home,
         listen=server.listen if port != "0" else f"{host}:{free_port()}",
         metrics=_metrics(server),
         redis_url=redis.url if redis else server.redis_url,
         redis=redis,
         shards=server.shards,
-        mailbox=directory.absolute() / "mail",
-        smtp_port=None if {"smtp_host", "channels"} & worker.model_fields_set else free_port(),
+        mailbox=home / "mail",
+        smtp_port=smtp_port,
+        edge=_edge(load(EdgeSettings)),
+        returning=_returning(home, smtp_port),
+        bounced=BOUNCED,
         workers=workers,
         taken=UP_ALREADY,
     )
 
 
-def for_demo(directory: Path) -> LocalStack:
-    """The demo's: beside a stack that may be up, and its mail is caught whatever the settings say."""
-    server = load(ServerSettings)
+def for_demo(directory: Path, bounced: str) -> LocalStack:
+    """The demo's: beside a stack that may be up, and its mail is caught whatever the settings say.
+
+    Mail to the address `bounced` comes back.
+    """
+    server, home, smtp_port = load(ServerSettings), directory.absolute() / "demo", free_port()
     redis = None if "redis_url" in server.model_fields_set else RedisServer(directory / "demo" / f"redis-{FORMAT}")
     return LocalStack(
-        home=directory.absolute() / "demo",
+        home=home,
         listen=f"{LOOPBACK}:{free_port()}",
         metrics=OFF,
         redis_url=redis.url if redis else server.redis_url,
@@ -149,10 +177,29 @@ def for_demo(directory: Path) -> LocalStack:
         shards=server.shards,
         mailbox=directory.absolute() / "mail",
         mark="demo",
-        smtp_port=free_port(),
+        smtp_port=smtp_port,
+        edge=f"{LOOPBACK}:{free_port()}",
+        returning=_returning(home, smtp_port),
+        bounced=bounced,
         workers=1,
         taken=DEMO_ALREADY,
     )
+
+
+def _returning(home: Path, smtp_port: int | None) -> Returning | None:
+    """For mail that is caught; where the user says who may tell of receipts, theirs is what counts."""
+    if smtp_port is None or "receipts" in load(EdgeSettings).model_fields_set:
+        return None
+    return Returning(home=home, host=LOOPBACK, smtp_port=smtp_port, inlet_port=free_port())
+
+
+def _edge(edge: EdgeSettings) -> str:
+    """Where the public door listens: beside another stack, which has the usual port, at a free one."""
+    host, _, port = edge.edge_listen.rpartition(":")
+    asked = "edge_listen" in edge.model_fields_set
+    if port != "0" and (asked or _is_free(int(port))):
+        return edge.edge_listen
+    return f"{host}:{free_port()}"
 
 
 def _metrics(server: ServerSettings) -> str:

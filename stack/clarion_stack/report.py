@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from clarion_client.cli import views
 from clarion_stack.accounting import Account
 
 STATES_ALWAYS_SHOWN = ("SENT", "FAILED")
@@ -22,6 +23,7 @@ def show_report(console: Console, account: Account, *, page: Path, logs: Path) -
     table.add_column(overflow="fold")
     _add_recipients(table, account)
     _add_deliveries(table, account)
+    _add_bounces(table, account)
     _add_times(table, account)
     table.add_row("accounting", _verdict(account), _explained(account))
     console.print()
@@ -52,6 +54,15 @@ def _add_deliveries(table: Table, account: Account) -> None:
         why = ", ".join(f"{count} × {reason}" for reason, count in account.failures.most_common())
         last = state == (others or STATES_ALWAYS_SHOWN)[-1]
         table.add_row(state.lower(), f"{account.states[state]:,}", why if state == "FAILED" else "", end_section=last)
+
+
+def _add_bounces(table: Table, account: Account) -> None:
+    """What was sent and came back: the state is still SENT."""
+    told = [
+        f"{delivery.user_id}: {fact.detail or fact.code} ({views.bounce_text(fact.bounce)})"
+        for delivery, fact in account.bounces
+    ]
+    table.add_row("bounced", f"{len(told):,}", "\n".join(told), end_section=True)
 
 
 def _add_times(table: Table, account: Account) -> None:

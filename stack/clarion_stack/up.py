@@ -82,6 +82,7 @@ def _announce(console: Console, stack: LocalStack, *, logs_explained: bool) -> N
         {
             "gRPC": stack.listen,
             "Store": f"{stack.redis_url} (its log: {stack.logs / 'redis.log'})" if stack.redis else "CLARION_REDIS_URL",
+            "Receipts": f"http://{stack.edge}/receipts/…",
             **({"Metrics": f"http://{stack.metrics}/metrics"} if stack.metrics != OFF else {}),
             "Mail": caught if stack.smtp_port else "goes where CLARION_SMTP_HOST says",
             **({"Logs": logs} if logs_explained else {}),

@@ -96,12 +96,17 @@ def feedback_text(counts: FeedbackCounts) -> Text:
     return Text(" · ", "dim").join(parts)
 
 
+def bounce_text(bounce: Delivery.Bounce) -> str:
+    """Why a message came back: `hard, invalid recipient`."""
+    kind = word(Delivery.Bounce.Type, bounce.type).lower()
+    return f"{kind}, {word(Delivery.Bounce.Category, bounce.category).replace('_', ' ').lower()}"
+
+
 def fact_text(fact: Delivery.Fact) -> Text:
     """One fact in a line: what, why and who says so."""
     text = state(word(Delivery.Fact.Kind, fact.kind))
     if fact.HasField("bounce"):
-        kind = word(Delivery.Bounce.Type, fact.bounce.type).lower()
-        text.append(f" {kind}, {word(Delivery.Bounce.Category, fact.bounce.category).lower()}", "dim")
+        text.append(f" {bounce_text(fact.bounce)}", "dim")
     text.append(f"  {fact.code}" if fact.code else "", "default")
     return text.append(f"  says {fact.provider}" if fact.provider else "", "dim")
 
