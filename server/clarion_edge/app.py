@@ -83,7 +83,9 @@ class Edge:
         self._serving = asyncio.create_task(self._http.serve(sockets=[listening]))
         self.port = listening.getsockname()[1]
         host = self._settings.edge_listen.rpartition(":")[0]
-        told = {"mail": self.mail_port} if self._inlet else {}
+        told: dict[str, object] = {"mail": self.mail_port} if self._inlet else {}
+        if self.exposition.address:
+            told["metrics"] = self.exposition.address
         log.info("serving", address=f"{host}:{self.port}", sources=sorted(self._sources), **told)
         if not is_loopback(host):
             log.warning("open_to_the_network", listen=self._settings.edge_listen, meaning="a proxy should speak TLS")

@@ -144,6 +144,7 @@ def for_use(directory: Path, workers: int) -> LocalStack:
     host, _, port = server.listen.rpartition(":")
     home = directory.absolute()
     smtp_port = None if {"smtp_host", "channels"} & worker.model_fields_set else free_port()
+    theirs = "receipts" in load(EdgeSettings).model_fields_set  # who may tell what became of messages
     return LocalStack(
         home=home,
         listen=server.listen if port != "0" else f"{host}:{free_port()}",
@@ -154,7 +155,7 @@ def for_use(directory: Path, workers: int) -> LocalStack:
         mailbox=home / "mail",
         smtp_port=smtp_port,
         edge=_edge(load(EdgeSettings)),
-        returning=_returning(home, smtp_port),
+        returning=_returning(home, smtp_port) if smtp_port and not theirs else None,
         bounced=BOUNCED,
         workers=workers,
         taken=UP_ALREADY,
@@ -186,10 +187,8 @@ def for_demo(directory: Path, bounced: str) -> LocalStack:
     )
 
 
-def _returning(home: Path, smtp_port: int | None) -> Returning | None:
-    """For mail that is caught; where the user says who may tell of receipts, theirs is what counts."""
-    if smtp_port is None or "receipts" in load(EdgeSettings).model_fields_set:
-        return None
+def _returning(home: Path, smtp_port: int) -> Returning:
+    """For mail that is caught."""
     return Returning(home=home, host=LOOPBACK, smtp_port=smtp_port, inlet_port=free_port())
 
 

@@ -10,6 +10,7 @@ from email.message import Message
 from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
 from email.parser import BytesHeaderParser
+from email.policy import compat32
 from email.utils import format_datetime, localtime
 from pathlib import Path
 from smtplib import SMTP
@@ -17,6 +18,7 @@ from smtplib import SMTP
 DOMAIN = "bounces.clarion.test"
 _SECRET = "bounces.secret"  # noqa: S105 - the name of a file
 _TIMEOUT_S = 30.0
+_WIRE = compat32.clone(linesep="\r\n")
 
 _CHANNELS = """\
 # Made by clarion-stack: its mail goes to the mail catcher, and comes back to clarion-edge.
@@ -72,7 +74,7 @@ def send_back(port: int, host: str, sender: str, recipient: str, content: bytes)
     By SMTP, to the mail server at the port: the bounce address's.
     """
     with SMTP(host, port, timeout=_TIMEOUT_S) as server:
-        server.sendmail("", [sender], report(sender, recipient, content).as_bytes())
+        server.sendmail("", [sender], report(sender, recipient, content).as_bytes(policy=_WIRE))
 
 
 def report(sender: str, recipient: str, content: bytes) -> Message:

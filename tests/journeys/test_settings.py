@@ -9,14 +9,14 @@ import sys
 
 import pytest
 
-from clarion_core.settings import CoreSettings, ServerSettings, WorkerSettings, variable
+from clarion_core.settings import CoreSettings, EdgeSettings, ServerSettings, WorkerSettings, variable
 from clarion_stack.local import free_port
 from support.journey import Journey
 from support.processes import address_of
 
 pytestmark = pytest.mark.journey
 
-SERVER, WORKER = "clarion_server", "clarion_workers"
+SERVER, WORKER, EDGE = "clarion_server", "clarion_workers", "clarion_edge"
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,9 @@ SERVER, WORKER = "clarion_server", "clarion_workers"
         (WORKER, "smtp_port", "70000"),
         (WORKER, "shards", "none"),
         (WORKER, "smtp_ca_file", "/no/such/file"),
+        (EDGE, "edge_listen", "nowhere"),
+        (EDGE, "edge_mail", "nowhere"),
+        (EDGE, "public_url", "edge.example.com"),
     ],
 )
 async def test_a_wrong_setting_ends_the_process_with_one_line_that_names_it(
@@ -50,7 +53,9 @@ def run(program: str, *arguments: str, **environment: str) -> subprocess.Complet
     )
 
 
-@pytest.mark.parametrize(("program", "settings"), [(SERVER, ServerSettings), (WORKER, WorkerSettings)])
+@pytest.mark.parametrize(
+    ("program", "settings"), [(SERVER, ServerSettings), (WORKER, WorkerSettings), (EDGE, EdgeSettings)]
+)
 def test_help_tells_the_exit_codes_and_every_setting(program: str, settings: type[CoreSettings]) -> None:
     told = run(program, "--help")
     assert (told.returncode, told.stderr) == (0, "")

@@ -35,6 +35,8 @@ def test_the_demo_accounts_for_every_recipient_twice_in_a_row(tmp_path: Path, en
         assert f"in {orders} calls, {orders - refused} triggers" in ran.stdout
         assert sent == accepted > 500
         assert refused > 0
+        assert number(ran.stdout, "bounced") == 1
+        assert "hard, invalid" in ran.stdout
         assert re.search(r"accounting +│ +closes", ran.stdout)
         kept = set((tmp_path / "mail").glob("*.eml"))
         assert others in kept

@@ -6,15 +6,23 @@ from pathlib import Path
 
 import pytest
 
+from clarion_core.configuration.file import read, read_as
+from clarion_edge.configuration import Receipts
 from clarion_stack.local import for_demo, for_use
 
 
 def test_the_demo_catches_its_mail_whatever_the_settings_say(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CLARION_CHANNELS", "channels.yaml")
     monkeypatch.setenv("CLARION_SMTP_HOST", "mail.example.com")
-    demo = for_demo(tmp_path)
+    monkeypatch.setenv("CLARION_RECEIPTS", "receipts.yaml")
+    demo = for_demo(tmp_path, "ana@example.com")
     told = demo.environment()
-    assert "CLARION_CHANNELS" not in told
+    with demo.claimed():
+        [provider] = read(Path(told["CLARION_CHANNELS"]), {}).email.providers  # type: ignore[union-attr]
+        receipts = read_as(Receipts, Path(told["CLARION_RECEIPTS"]), {})
+    assert provider.smtp
+    assert (provider.smtp.host, provider.smtp.port) == ("127.0.0.1", demo.smtp_port)
+    assert receipts.mail
     assert (told["CLARION_SMTP_HOST"], told["CLARION_SMTP_PORT"]) == ("127.0.0.1", str(demo.smtp_port))
 
 
@@ -26,3 +34,21 @@ def test_where_the_settings_name_a_provider_no_mail_is_caught(
     up = for_use(tmp_path, workers=1)
     assert up.smtp_port is None
     assert up.environment()[setting] == "somewhere"
+
+
+def test_who_may_tell_of_receipts_is_the_users_word_where_they_say_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CLARION_RECEIPTS", "theirs.yaml")
+    up = for_use(tmp_path, workers=1)
+    assert up.returning is None
+    assert up.environment()["CLARION_RECEIPTS"] == "theirs.yaml"
+
+
+def test_the_secret_of_bounce_addresses_is_kept_and_nobody_elses(tmp_path: Path) -> None:
+    kept = []
+    for _ in range(2):
+        with for_use(tmp_path, workers=1).claimed():
+            kept.append((tmp_path / "bounces.secret").read_text())
+    assert kept[0] == kept[1]
+    assert (tmp_path / "bounces.secret").stat().st_mode & 0o077 == 0

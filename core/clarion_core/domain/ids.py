@@ -16,7 +16,6 @@ ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford, base32.org: no i, l,
 _PAIRS = [high + low for high in ALPHABET for low in ALPHABET]
 _DELIVERY = re.compile(rf"[{ALPHABET}]{{20,40}}-(0|[1-9][0-9]{{0,5}})")
 _SHARD_CHARS, _HASH_CHARS, _TIME_CHARS, _RANDOM_CHARS = 2, 25, 9, 10
-_BASE_CHARS = _SHARD_CHARS + _TIME_CHARS + _RANDOM_CHARS
 
 
 def base32(number: int, chars: int) -> str:
@@ -69,12 +68,6 @@ def new_base(shard: int, now_ms: int, random_bits: Callable[[int], int], medium:
 def medium_of(delivery_id: str) -> Medium:
     """What a delivery travels by, as its id says."""
     return MEDIUM_OF[delivery_id.partition("-")[0][-1]]
-
-
-def medium_of(delivery_id: str) -> Medium:
-    """What a delivery travels by, as its id says."""
-    base = delivery_id.partition("-")[0]
-    return MEDIUM_OF[base[-1]] if len(base) == _BASE_CHARS + 1 else Medium.EMAIL
 
 
 def is_delivery_id(text: str) -> bool:
