@@ -136,7 +136,7 @@ def test_every_field_has_words_for_what_may_stand_there(part: type[BaseModel]) -
         ("email: {providers: [3]}", ["email.providers[0]: must be a mapping with name and what kind it is"]),
         (
             "email: {providers: [{name: one}]}",
-            ["email.providers[0]: needs one of smtp"],
+            [f"email.providers[0]: needs one of {', '.join(EmailProvider.kinds())}"],
         ),
         (LEAST[:-1] + ", routing: sideways}", ["email.routing: must be order or weight"]),
         (LEAST[:-1] + ", routign: order}", ["email.routign: is not known here; did you mean routing?"]),

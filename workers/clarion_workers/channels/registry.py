@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from clarion_workers.channels import email, push
+from clarion_workers.channels.email.ses import SES
 from clarion_workers.channels.kind import ProviderKind
 from clarion_workers.channels.sms.generic import HTTP
 from clarion_workers.channels.sms.smpp import SMPP
@@ -13,6 +14,7 @@ from clarion_workers.channels.webhook import WEBHOOK
 
 PROVIDERS: Mapping[str, ProviderKind] = {
     "smtp": email.SMTP,
+    "ses": SES,
     "smpp": SMPP,
     "twilio": TWILIO,
     "http": HTTP,
