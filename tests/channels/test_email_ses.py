@@ -217,8 +217,8 @@ async def test_a_message_arrives_at_moto() -> None:
     body = message_from_bytes(arrived["raw_data"].encode(), policy=default).get_body(("plain",))
     assert body
     assert body.get_content().splitlines() == ["Größe • 🎁"]
-    assert isinstance(unknown, TransientFailure)
-    assert unknown.reason is Reason.PROVIDER_CREDENTIALS
+    assert isinstance(unknown, PermanentFailure)
+    assert unknown.detail.startswith("400 MessageRejected ")
 
 
 def own(url: str, domain: str) -> None:
