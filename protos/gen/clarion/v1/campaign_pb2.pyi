@@ -729,7 +729,9 @@ Global___ThrottlePolicy: _TypeAlias = ThrottlePolicy  # noqa: Y015
 
 @_typing.final
 class RetryPolicy(_message.Message):
-    """RetryPolicy says how failed attempts are repeated. Unset numbers take the defaults."""
+    """RetryPolicy says how failed attempts are repeated. Unset numbers take the defaults. A channel configuration bounds it,
+    and where it has a schedule, as that of webhooks has unless told otherwise, its pauses are kept instead of the backoff.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
