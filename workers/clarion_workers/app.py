@@ -12,11 +12,13 @@ from clarion_core.content.renderer import Renderer
 from clarion_core.domain.medium import Medium
 from clarion_core.domain.worker import Load
 from clarion_core.exposition import Exposition
+from clarion_core.hearing import Hearing
 from clarion_core.queue import LaneWorker
 from clarion_core.settings import WorkerSettings
 from clarion_core.store import promises, waiting
 from clarion_core.store.campaigns import CampaignStore
 from clarion_core.store.connection import connect, connect_blocking
+from clarion_core.store.facts import FactStore
 from clarion_core.store.store import Store
 from clarion_core.store.suppressions import Suppressions
 from clarion_core.store.upkeep import Upkeep
@@ -50,7 +52,9 @@ class PostRoom:
         self._told_to_end = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         campaigns = CampaignStore(self._store, settings.shards, settings.retention_s)
-        self._routers = routers.configured(settings, self._store)
+        suppressions = Suppressions(self._store)
+        facts = FactStore(self._store, settings.shards, settings.retention_s)
+        self._routers = routers.configured(settings, self._store, Hearing(facts, suppressions))
         self._tally = Tally()
         batches = CountedBatches(
             self._store,
@@ -69,7 +73,6 @@ class PostRoom:
         )
         self._renderer = Renderer.from_settings(settings)
         composer = Composer(Revisions(campaigns), self._renderer)
-        suppressions = Suppressions(self._store)
         self._windows: dict[Medium, dict[str, Windows]] = {}
 
         def lane_worker(shard: int, lane: str, medium: Medium) -> LaneWorker:
@@ -117,6 +120,7 @@ class PostRoom:
         keepers = (self._presence.keep(), self._leases.keep(), self._sweeper.run())
         self._tasks = [asyncio.create_task(coroutine) for coroutine in keepers]
         self._lanes.serve(self._routers.media)
+        await self._routers.listen()
         exposed = {"metrics": self.exposition.address} if self.exposition.address else {}
         log.info("working", worker=self.name, lanes=self._settings.served, shards=self._settings.shards, **exposed)
 

@@ -22,7 +22,7 @@ from clarion_core.domain.outcome import Outcome
 from clarion_core.domain.routing import pick
 from clarion_core.store.batches import Way
 from clarion_core.store.breakers import Breakers
-from clarion_workers.channels import Channel, CutOff, Message
+from clarion_workers.channels import Channel, CutOff, Listens, Message
 
 KNOWN_S = 0.5  # what was asked holds for so long: other workers' failures are heard of that late at most
 
@@ -137,6 +137,12 @@ class Router:
             log.warning("breaker_not_told", channel=self.configuration.channel, provider=name)
             if route.probe is None:
                 self._untold[name] = self._untold.get(name, NOTHING) + told
+
+    async def listen(self) -> None:
+        """Have the channels that can bring something connect, and stay connected."""
+        for channel in self._channels.values():
+            if isinstance(channel, Listens):
+                await channel.listen()
 
     async def close(self) -> None:
         """Close the channels of all providers."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 
 from clarion_core import logs
 from clarion_core.configuration import file
@@ -16,6 +17,7 @@ from clarion_core.store.store import Store
 from clarion_workers.channels.email import EmailChannel, from_settings
 from clarion_workers.channels.kind import Opening
 from clarion_workers.channels.registry import PROVIDERS
+from clarion_workers.channels.sms.inbound import Hears
 from clarion_workers.providers import Router
 
 log = logs.get(__name__)
@@ -38,22 +40,27 @@ class Routers:
         """What something is configured for."""
         return {medium for medium, _ in self._routers}
 
+    async def listen(self) -> None:
+        """Have all channels that can bring something connect, and stay connected."""
+        for router in self._routers.values():
+            await router.listen()
+
     async def close(self) -> None:
         """Close the channels of all providers."""
         await asyncio.gather(*(router.close() for router in self._routers.values()))
 
 
-def configured(settings: WorkerSettings, store: Store) -> Routers:
+def configured(settings: WorkerSettings, store: Store, hears: Hears | None = None) -> Routers:
     """The channels as the file describes them; e-mail, where it does not, as the CLARION_SMTP_* settings do.
 
-    `ChannelsInvalid` where the file does not fit.
+    `hears` takes in what their connections bring. `ChannelsInvalid` where the file does not fit.
     """
     channels = file.read(settings.channels, os.environ) if settings.channels else None
     routers: dict[Key, Router] = {}
     for channel in Channel:
         part = getattr(channels, channel.value, None)
         if part is not None:
-            routers |= {(medium, channel.value): each for medium, each in _opened(part, settings, store).items()}
+            routers |= {(medium, channel.value): each for medium, each in _opened(part, settings, store, hears).items()}
     if (Medium.EMAIL, Channel.EMAIL.value) not in routers:
         routers[Medium.EMAIL, Channel.EMAIL.value] = _by_settings(settings, store)
     elif unused := [name for name in sorted(settings.model_fields_set) if name.startswith("smtp_")]:
@@ -62,14 +69,17 @@ def configured(settings: WorkerSettings, store: Store) -> Routers:
     return Routers(routers)
 
 
-def _opened(part: ChannelPart, settings: WorkerSettings, store: Store) -> dict[Medium, Router]:
+def _opened(part: ChannelPart, settings: WorkerSettings, store: Store, hears: Hears | None) -> dict[Medium, Router]:
     """A configuration's routers, for each medium that it has providers for."""
-    opening = Opening(environment=os.environ, message_id_domain=settings.message_id_domain, channel=part)
+    opening = Opening(environment=os.environ, message_id_domain=settings.message_id_domain, channel=part, hears=hears)
     found = {}
     for medium in media_of(Channel(part.CHANNEL)):
         providers = part.of_medium(medium)
         if providers:
-            channels = {each.name: PROVIDERS[each.kind].open(each.settings, opening) for each in providers}
+            channels = {
+                each.name: PROVIDERS[each.kind].open(each.settings, replace(opening, provider=each.name))
+                for each in providers
+            }
             found[medium] = Router(part.configuration(medium), channels, Breakers(store, channel=part.CHANNEL))
     return found
 
