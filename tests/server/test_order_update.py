@@ -45,7 +45,7 @@ async def test_everybody_gets_each_message_that_there_is_an_address_for(applied:
         assert "None" not in str(answer)
 
 
-async def test_a_text_message_fits_in_two_segments_in_every_language(applied: Clarion) -> None:
+async def test_a_text_message_fits_in_one_segment(applied: Clarion) -> None:
     first, second, *_ = [await preview(applied, line) for line in LINES[:2]]
     assert first.sms.text == (
         "Your order LL-104007 is on its way. Expected on 24 Nov 2026.\nhttps://track.northwind.example/NW447188203"
