@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from clarion_core.domain.bounce import BOUNCE_TYPES, BounceCategory, BounceType
+from clarion_core.domain.bounce import BOUNCE_TYPES, BounceCategory, BounceType, of_enhanced
 from clarion_core.domain.delivery import Reason
 from clarion_core.domain.medium import Channel
 from clarion_core.domain.outcome import AddressFact, Ambiguous, PermanentFailure, Sent, TransientFailure
@@ -74,3 +74,16 @@ def test_every_exclusion_has_adobes_code_on_every_channel() -> None:
     for channel in (Channel.SMS, Channel.PUSH, Channel.WEBHOOK):
         assert {ajo_code(reason, channel) for reason in REASONS.values()} == {"050107", "050108"}
     assert ajo_code(Reason.EXPIRED, Channel.EMAIL) == ""
+
+
+@pytest.mark.parametrize(
+    ("codes", "fact"),
+    [
+        ("5.1.0 5.1.1 5.1.2 5.1.3 5.1.4 5.1.6 5.1.10 5.2.1 5.7.13 5.7.17 5.7.18", AddressFact.HARD_BOUNCE),
+        ("4.1.1 4.2.1 4.2.2 5.2.0 5.2.2 5.2.4 5.3.0 5.3.2 4.4.3 5.4.4", AddressFact.SOFT_BOUNCE),
+        ("5.1.7 5.1.8 5.7.0 5.7.1 4.7.1 5.7.26 5.2.3 5.3.4 5.5.0 5.6.0 5.0.0 2.1.5 550", None),
+    ],
+)
+def test_a_code_says_of_an_address_what_the_docs_say(codes: str, fact: AddressFact | None) -> None:
+    for code in codes.split():
+        assert fact_of_bounce(of_enhanced(code), Channel.EMAIL, receipt=True) is fact, code

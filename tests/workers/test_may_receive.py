@@ -7,17 +7,22 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import Raw
 
 from clarion_core.domain.campaign import Category
+from clarion_core.domain.channel import ChannelConfiguration, Provider
 from clarion_core.domain.delivery import DeliveryRecord, Reason
 from clarion_core.domain.errors import StoreUnavailable
 from clarion_core.domain.medium import Channel
-from clarion_core.domain.outcome import AddressFact
+from clarion_core.domain.outcome import AddressFact, Ambiguous, Outcome, PermanentFailure
 from clarion_core.domain.suppression import COUNTED_MS, Entry, SuppressionReason, Target, TargetKind
 from clarion_core.store.connection import connect
+from clarion_core.store.records import RecipientRow
 from clarion_core.store.store import Store
 from clarion_core.store.suppressions import AllowLists, Suppressions, Told
+from clarion_core.store.triggers import StoredDelivery
 from clarion_stack.redis import RedisServer
+from clarion_workers.may_receive import MayReceive
 from support.lists import let_pass
 from support.post import EMAIL_CHANNEL, Post, email_campaign
 from support.records import Records, allowing, wanted
@@ -283,3 +288,43 @@ async def test_what_was_learnt_is_told_again_after_the_store_was_away(
     assert found.reason is Reason.RECIPIENT_REFUSED
     assert away.called == ["may_receive", "list_hear", "list_hear"]
     await away.close()
+
+
+GONE = PermanentFailure(reason=Reason.DEVICE_GONE, detail="UNREGISTERED")
+
+
+@pytest.mark.parametrize(
+    ("channel", "address", "outcome", "reason"),
+    [
+        (Channel.PUSH, "token-1", GONE, SuppressionReason.DEVICE_GONE),
+        (
+            Channel.WEBHOOK,
+            "https://example.com/hook",
+            PermanentFailure(reason=Reason.ENDPOINT_GONE, detail="410"),
+            SuppressionReason.ENDPOINT_GONE,
+        ),
+        (
+            Channel.SMS,
+            "+4915112345678",
+            PermanentFailure(reason=Reason.RECIPIENT_REFUSED, address_fact=AddressFact.UNSUBSCRIBED),
+            SuppressionReason.UNSUBSCRIBED,
+        ),
+        (Channel.SMS, "+4915112345678", PermanentFailure(reason=Reason.RECIPIENT_REFUSED), None),
+        (Channel.PUSH, "token-1", Ambiguous(), None),
+    ],
+)
+async def test_every_channel_hears_what_its_providers_say_of_addresses(
+    store: Store, channel: Channel, address: str, outcome: Outcome, reason: SuppressionReason | None
+) -> None:
+    lists = Suppressions(store)
+    row = RecipientRow(user_id="7", addresses={channel.value: address}, locale="", profile=Raw(), context=Raw())
+    delivery = StoredDelivery(id="d-0", trigger_id="t", recipient=row, record=DeliveryRecord())
+    configuration = ChannelConfiguration(channel=channel.value, providers=(Provider(name="main"),))
+    one = MayReceive(lists, workspace="default", channel=channel, configuration=configuration)
+    assert (await one.ask([delivery], Category.TRANSACTIONAL)).may == [delivery]
+    one.hear(delivery, outcome, "main")
+    await one.tell()
+    found = [(each.reason, each.source) async for each in lists.walk("default", channel)]
+    assert found == ([(reason, "main")] if reason else [])
+    (after,) = await lists.verdicts("default", channel, [address])
+    assert after.may is (reason is None)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from clarion_core.store.keys import key
+from clarion_core.domain.medium import Channel
+from clarion_core.domain.suppression import DAY_MS, Entry, SuppressionReason, Target, TargetKind
+from clarion_core.store.keys import CONTROL, key
+from clarion_core.store.suppressions import Suppressions
 from clarion_core.store.upkeep import Upkeep
 from clarion_workers.sweep import Sweeper
+from support.lists import let_pass
 from support.records import QUEUE, RETENTION_S, Records, deliver, wanted
 
 
@@ -107,3 +111,17 @@ async def test_gates_are_repaired(records: Records) -> None:
     await a_sweeper(records).once()
     await records.trigger()
     assert (await records.campaigns.counts(campaign.key)).accepted == 1
+
+
+async def test_what_is_over_leaves_the_lists(records: Records) -> None:
+    lists, (seconds, _) = Suppressions(records.store), await records.store.command("TIME")
+    until_ms = 1000 * seconds + DAY_MS
+    entries = [
+        Entry(target=Target(TargetKind.ADDRESS, f"user-{n}@example.com"), expire_ms=until_ms, reason=reason)
+        for n, reason in enumerate(SuppressionReason)
+    ]
+    await lists.add("default", Channel.EMAIL, entries)
+    await let_pass(records.store, DAY_MS)
+    await a_sweeper(records).once()
+    assert await records.store.command("KEYS", key(CONTROL, "listed", "*")) == []
+    assert await records.store.command("EXISTS", key(CONTROL, "lists")) == 0

@@ -83,7 +83,7 @@ LIMITS = {
     "SLOT_LOOK_MS": 15_000,  # a batch that waits for its slot looks this often whether those before it are gone
     "LEASE_MAX_MS": 300_000,  # the longest lease a worker can be told
     "WORKER_TTL_MS": 30_000,
-    "BUCKET": 48,  # entries a bucket of a list on average, at most
+    "BUCKET": 24,  # entries a bucket of a list on average, at most
     "SOFT_APART_S": COUNTED_MS // 1000,
     "SOFT_KEPT_S": COUNTER_KEPT_MS // 1000,
     "CLOCKS_DIFFER_MS": 2_000,  # a worker's clock may be behind the store's by this much and find new work at once
