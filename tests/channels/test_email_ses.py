@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import ssl
 import time
 from collections.abc import AsyncIterator
 from email import message_from_bytes
 from email.policy import default
+from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
@@ -23,13 +25,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from clarion_core.configuration.file import read
 from clarion_core.domain.delivery import Reason
 from clarion_core.domain.outcome import Ambiguous, Outcome, PermanentFailure, Sent, TransientFailure
 from clarion_workers.channels.email.message import Copy, EmailMessage
 from clarion_workers.channels.email.mime import MimeBuilder
 from clarion_workers.channels.email.ses import SesChannel
 from clarion_workers.channels.http import Answer
+from clarion_workers.channels.kind import Opening
+from clarion_workers.channels.registry import PROVIDERS
 from clarion_workers.channels.sigv4 import Credentials, Scope, signed
+from support.dkim import pem, rsa_key, verified
 from support.emails import email
 from support.moto_server import moto_server
 from support.peers.over_http import serving
@@ -146,6 +152,41 @@ def test_a_message_goes_as_it_is_built_and_says_whose_it_is() -> None:
             {"Name": "clarion-campaign", "Value": "order-confirmation"},
         ],
     }
+
+
+CONFIGURATION = """
+email:
+  providers:
+    - name: ses
+      ses:
+        region: eu-central-1
+        access_key_id: AKIAIOSFODNN7EXAMPLE
+        secret_access_key: {env: SES_SECRET}
+        session_token: {file: token}
+        url: https://127.0.0.1:PORT
+        ca_file: ca.pem
+  dkim: [{domain: example.com, selector: r2026, private_key: {env: DKIM_KEY}}]
+  bounces: {domain: bounces.example.com, secret: {env: BOUNCES}}
+"""
+
+
+async def test_what_ses_sets_itself_is_not_signed_and_bounces_have_their_address(peer: SesPeer, ca_file: Path) -> None:
+    file = ca_file.with_name("channels.yaml")
+    file.write_text(CONFIGURATION.replace("PORT", str(peer.port)))
+    file.with_name("token").write_text(f"{TOKEN}\n")
+    environment = {"SES_SECRET": SECRET, "DKIM_KEY": pem(rsa_key()), "BOUNCES": "a secret of bounces"}
+    configured = read(file, environment).email
+    assert configured
+    [provider] = configured.providers
+    opening = Opening(environment=environment, message_id_domain="mail.example.com", channel=configured)
+    ses = PROVIDERS[provider.kind].open(provider.settings, opening)
+    assert [type(outcome) for outcome in await ses.send([email(1)])] == [Sent]
+    await ses.close()
+    asked = peer.asked
+    assert asked["FeedbackForwardingEmailAddress"].endswith("@bounces.example.com")
+    resent = re.sub(rb"(?m)^(Message-ID|Date): .*\r$", rb"\1: as Amazon likes it\r", peer.content)
+    assert resent != peer.content
+    assert verified(peer.content) == verified(resent) == [True]
 
 
 def test_what_becomes_of_a_copy_is_no_fact_of_the_delivery() -> None:

@@ -138,6 +138,12 @@ def test_an_answer_means_what_the_rules_say_and_else_what_its_status_says(
     assert meant(status, told, **{"Retry-After": "3"}) == outcome
 
 
+def test_a_message_may_be_found_by_the_providers_id_alone() -> None:
+    described = {"url": "https://sms.example.com", "id_at": "/id", "receipts_by_id": True}
+    part = HttpSmsPart.model_validate(described)
+    assert meant(200, {"id": "x-1"}, part) == Sent(detail="200", provider_id="x-1", receipts_by_id=True)
+
+
 def test_a_rule_may_say_that_nobody_can_know() -> None:
     rules = [{"status": [503], "reason": "HANDOVER_UNKNOWN"}]
     part = HttpSmsPart.model_validate({"url": "https://sms.example.com", "failures": rules})
@@ -227,6 +233,7 @@ DOCUMENT = "must be a mapping whose texts may hold placeholders like {{to}}"
             ".failures[0]: address is of RECIPIENT_REFUSED alone",
         ),
         (f"{URL}, secrets: [{{name: A, secret: {{env: A}}}}]", ".secrets[0].name: must be lower-case letters, digits "),
+        (f"{URL}, receipts_by_id: true", ": receipts_by_id needs id_at"),
         (f"{URL}, max_ttl_s: 0", ".max_ttl_s: must be a whole number from 60 to 604800"),
     ],
 )

@@ -6,6 +6,7 @@ import math
 import ssl
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from urllib.parse import parse_qsl
 
 import pytest
@@ -14,10 +15,13 @@ from msgspec.structs import replace
 from requests import PreparedRequest, Response
 from twilio.rest import Client
 
+from clarion_core.configuration.file import read
 from clarion_core.domain.delivery import Reason
 from clarion_core.domain.outcome import AddressFact, Ambiguous, Outcome, PermanentFailure, Sent, TransientFailure
 from clarion_workers.channels.answers import refused
 from clarion_workers.channels.http import Answer, Request
+from clarion_workers.channels.kind import Opening
+from clarion_workers.channels.registry import PROVIDERS
 from clarion_workers.channels.sms.twilio import FACTS, TwilioChannel
 from support.peers import twilio as peers
 from support.peers.over_http import serving
@@ -82,6 +86,27 @@ async def test_an_api_key_and_a_messaging_service_are_taken(peer: TwilioPeer) ->
         "MessagingServiceSid": SERVICE,
         "StatusCallback": f"{peers.CALLBACK}?delivery=00j4k-1",
     }
+
+
+async def test_where_only_the_service_calls_back_the_message_is_found_by_its_sid(peer: TwilioPeer) -> None:
+    channel = peer.channel(messaging_service_sid=SERVICE, status_callback=None)
+    [outcome] = await channel.send([peer.message("takes", 1)])
+    assert outcome == Sent(detail="201 queued", provider_id="SM" + "0" * 32, receipts_by_id=True)
+
+
+async def test_it_is_opened_as_a_file_describes_it(peer: TwilioPeer, ca_file: Path) -> None:
+    file = ca_file.with_name("channels.yaml")
+    described = (
+        f"url: 'https://127.0.0.1:{peer.port}', ca_file: ca.pem, account_sid: {ACCOUNT}, secret: {{env: TWILIO}}"
+    )
+    file.write_text(f"sms: {{sender: Shop, providers: [{{name: one, twilio: {{{described}}}}}]}}")
+    configured = read(file, {"TWILIO": SECRET}).sms
+    assert configured
+    [provider] = configured.providers
+    opening = Opening(environment={"TWILIO": SECRET}, message_id_domain="mail.example.com", channel=configured)
+    channel = PROVIDERS[provider.kind].open(provider.settings, opening)
+    assert [type(outcome) for outcome in await channel.send([replace(peer.message("takes", 1), sender="")])] == [Sent]
+    await channel.close()
 
 
 async def test_the_request_is_what_twilios_own_client_makes(peer: TwilioPeer) -> None:

@@ -32,8 +32,8 @@ How to add a kind: [adding-a-provider.md](adding-a-provider.md).
 FOOT = """\
 **idempotency key**: it takes a second hand-over under the same key for the first one. **id of its own**: it is kept
 with the delivery, and receipts name it. **expiry**: it is told until when a message is worth delivering. **retry
-after**: how long it asks to wait is heard. **receipts**: what it tells later of a message. **has no**: what its
-protocol can't do, so that the suite can't ask for it.
+after**: how long it asks to wait is heard. **receipts**: what it tells later of a message. **not asked for**: what
+the protocol has no word for, or what a peer can't do to one message, since it learns of the message by the hand-over.
 """
 
 
@@ -46,7 +46,7 @@ def _channel(channel: Channel) -> str:
     kinds = {name: kind for name, kind in PROVIDERS.items() if kind.medium.channel is channel}
     if not kinds:
         return f"## {TITLES[channel]}\n\nNo provider yet.\n"
-    head = ["provider", "kind", *COLUMNS.values(), "tested against", "has no"]
+    head = ["provider", "kind", *COLUMNS.values(), "tested against", "not asked for"]
     rows = [head, ["---"] * len(head), *(_row(name, kind) for name, kind in kinds.items())]
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     notes = "".join(f"\n- **{kind.title}**: {kind.notes}" for kind in kinds.values() if kind.notes)

@@ -152,7 +152,8 @@ class FailurePart(Part):
 class HttpSmsPart(Part):
     """How a message is asked for, and what answers mean. See docs/generic-http.md for every key with examples.
 
-    `ttl_s` and `expire_time` say `max_ttl_s` of a message that never is too late.
+    `ttl_s` and `expire_time` say `max_ttl_s` of a message that never is too late. With `receipts_by_id` receipts name a
+    message by the provider's id alone, so it is kept to be found by.
     """
 
     MEDIUM: ClassVar = Medium.SMS
@@ -174,6 +175,7 @@ class HttpSmsPart(Part):
     success: Annotated[SuccessPart, text("a mapping with status, at and values")] = SuccessPart()
     failures: Annotated[list[FailurePart], text(_RULES, max_length=100)] = Field(default_factory=list)
     id_at: Annotated[Pointer, text(_POINTER)] = ""
+    receipts_by_id: bool = False
     detail_at: Annotated[Pointer, text(_POINTER)] = ""
     idempotency_header: Annotated[
         str, text("the name of a header, or nothing", pattern=_HEADER_NAME.replace("{1,100}", "{0,100}"))
@@ -193,6 +195,8 @@ class HttpSmsPart(Part):
             raise PydanticCustomError(TOLD, "has one of body, which is JSON, and form")
         if self.method == "GET" and (self.body is not None or self.form is not None):
             raise PydanticCustomError(TOLD, "method GET has no body and no form; say it in query")
+        if self.receipts_by_id and not self.id_at:
+            raise PydanticCustomError(TOLD, "receipts_by_id needs id_at")
         told = {SECRET_PREFIX + each.name for each in self.secrets}
         for key, document in self.documents().items():
             for name in sorted(names(document)):

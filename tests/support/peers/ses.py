@@ -103,7 +103,7 @@ class SesPeer(HttpPeer):
             text=str(message.get_body(("plain",)).get_content()),  # type: ignore[union-attr]
             id=f"0100018f{len(self.taken):08x}-4e2b-000000",
         )
-        self.asked = asked
+        self.asked, self.content = asked, content
         return re.sub(r"\d+@.*", "", to).replace("-", " ").replace("hand over", "hand-over"), taken
 
     def answer(self, behaviour: str, taken: Taken) -> web.Response:

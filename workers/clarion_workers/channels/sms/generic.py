@@ -70,7 +70,8 @@ class GenericSmsChannel(HttpChannel[SmsMessage]):
         part, told = self._part, answer.json()
         detail = said(answer, at(told, part.detail_at) if part.detail_at else "")
         if _fits(part.success, answer.status, told):
-            return Sent(detail=detail, provider_id=_plain(at(told, part.id_at)) if part.id_at else "")
+            given = _plain(at(told, part.id_at)) if part.id_at else ""
+            return Sent(detail=detail, provider_id=given, receipts_by_id=part.receipts_by_id)
         for rule in part.failures:
             if _fits(rule, answer.status, told):
                 return _failure(rule, answer, detail)

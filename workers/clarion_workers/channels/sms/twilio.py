@@ -72,7 +72,10 @@ class TwilioChannel(HttpChannel[SmsMessage]):
         told = answer.json()
         told = told if isinstance(told, dict) else {}
         if 200 <= answer.status < 300:
-            return Sent(detail=said(answer, told.get("status")), provider_id=str(told.get("sid") or ""))
+            # A messaging service may have a callback of its own, which does not know of deliveries.
+            by_id = bool(self._service and not self._callback)
+            sid = str(told.get("sid") or "")
+            return Sent(detail=said(answer, told.get("status")), provider_id=sid, receipts_by_id=by_id)
         detail = said(answer, told.get("code"), told.get("message"))
         code = told["code"] if isinstance(told.get("code"), int) and answer.status < 500 else 0
         reason = REASONS.get(code)
