@@ -19,6 +19,9 @@ from clarion_edge.receipt import Malformed, Receipt
 TAG = "clarion-delivery"
 """The message tag that names the delivery."""
 
+_OURS = "clarion-campaign"
+"""A tag that all of our messages have."""
+
 _MESSAGE_ID = re.compile(r"<?([a-z0-9]{20,40}-[0-9]{1,6})@[^>\s]+>?")
 _C = BounceCategory
 _SUBTYPES: Mapping[str, BounceCategory] = {
@@ -55,8 +58,8 @@ def receipts(message: str, *, provider: str) -> list[Receipt]:
 def _delivery(event: object) -> str:
     """The tag that we gave it, or the left part of the Message-ID that it left with."""
     tagged = pointer.text(event, f"/mail/tags/{TAG}/0")
-    if is_delivery_id(tagged):
-        return tagged
+    if is_delivery_id(tagged) or pointer.look(event, f"/mail/tags/{_OURS}"):
+        return tagged  # none, where it is a copy: what becomes of one is no fact of the delivery
     headers = pointer.look(event, "/mail/headers")
     ids = [
         pointer.text(header, "/value")

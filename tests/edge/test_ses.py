@@ -33,6 +33,12 @@ def test_the_delivery_is_named_by_the_tag_or_by_the_message_id(notification: boo
     )
 
 
+def test_what_becomes_of_a_copy_is_no_fact_of_the_delivery() -> None:
+    told = json.loads(ses_events.bounce(ONE, notification=True))
+    told["mail"]["tags"] = {"clarion-campaign": ["welcome"]}
+    assert receipts(json.dumps(told), provider="ses") == []
+
+
 @pytest.mark.parametrize(
     ("kind", "subtype", "status", "category"),
     [
