@@ -118,8 +118,9 @@ class LocalStack:
             return {**os.environ, **told}
         others = ("CLARION_SMTP_", "CLARION_CHANNELS")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(others)}
-        caught = {"CLARION_SMTP_HOST": LOOPBACK, "CLARION_SMTP_PORT": str(self.smtp_port)}
-        return {**kept, **told, **caught, **(self.returning.environment() if self.returning else {})}
+        if self.returning:
+            return {**kept, **told, **self.returning.environment()}
+        return {**kept, **told, "CLARION_SMTP_HOST": LOOPBACK, "CLARION_SMTP_PORT": str(self.smtp_port)}
 
     def _store(self, log: Output | None) -> list[Program]:
         if self.redis is None:
