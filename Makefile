@@ -14,7 +14,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 export CLARION_TEST_REDIS_SERVER := $(if $(REDIS),$(abspath $(REDIS)))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check static fast bench faults proto proto-check lock clean
+.PHONY: help demo up test test-peers check static fast bench faults proto proto-check lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,10 @@ up: $(READY) ## Run the whole stack in the foreground; Ctrl-C drains it
 
 test: static ## Static checks and the whole suite (REDIS=/path/to/redis-server: on that one)
 	$(PYTEST)
+
+test-peers: $(READY) ## Tests against Postfix, SpamAssassin and Debian's redis-server; needs root, installs them itself
+	pytest tests/peers
+	CLARION_TEST_REDIS_SERVER=/usr/bin/redis-server $(PYTEST) tests/store
 
 check: static ## Static checks and the fast tests
 	$(PYTEST) -m 'not journey and not readme'

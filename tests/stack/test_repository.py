@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-USER_TARGETS = {"help", "demo", "up", "test", "check", "bench", "faults", "proto", "lock", "clean"}
+USER_TARGETS = {"help", "demo", "up", "test", "test-peers", "check", "bench", "faults", "proto", "lock", "clean"}
 
 
 def make(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
