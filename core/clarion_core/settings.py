@@ -192,6 +192,13 @@ class WorkerSettings(CoreSettings):
             "one provider; with it they are not read.",
         ),
     ] = None
+    secrets_dir: Annotated[
+        Path,
+        _text(
+            "the path of a directory",
+            "Where the files are that channel configurations of the service name: secrets and certificates.",
+        ),
+    ] = Path("/run/secrets")
     smtp_host: Annotated[
         str, _text("a host name or an IP address", "The SMTP server that takes the mail.", min_length=1)
     ] = "127.0.0.1"

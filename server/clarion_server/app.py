@@ -13,6 +13,8 @@ from grpc_reflection.v1alpha import reflection
 from clarion.v1 import (
     campaign_service_pb2,
     campaign_service_pb2_grpc,
+    channel_configuration_service_pb2,
+    channel_configuration_service_pb2_grpc,
     delivery_service_pb2,
     delivery_service_pb2_grpc,
     suppression_service_pb2,
@@ -30,6 +32,7 @@ from clarion_core.settings import ServerSettings, is_loopback
 from clarion_core.store import promises, waiting
 from clarion_core.store.accepting import AcceptStore
 from clarion_core.store.campaigns import CampaignStore
+from clarion_core.store.configurations import Configurations
 from clarion_core.store.connection import connect, connect_blocking
 from clarion_core.store.dead_letters import DeadLetterStore
 from clarion_core.store.events import EventStore
@@ -42,6 +45,8 @@ from clarion_server.campaign_service import CampaignService
 from clarion_server.campaigning import Campaigns
 from clarion_server.catalogue import Catalogue
 from clarion_server.commit import Committer
+from clarion_server.configuration_service import ChannelConfigurationService
+from clarion_server.configuring import Configuring
 from clarion_server.dead_letters import DeadLetters
 from clarion_server.delivery_service import DeliveryService
 from clarion_server.edge import MAX_REQUEST, Edge
@@ -62,6 +67,7 @@ SERVICES = tuple(
         (delivery_service_pb2, "DeliveryService"),
         (worker_service_pb2, "WorkerService"),
         (suppression_service_pb2, "SuppressionService"),
+        (channel_configuration_service_pb2, "ChannelConfigurationService"),
     )
 )
 
@@ -181,8 +187,12 @@ class Server:
             DeadLetterStore(store, settings.shards, settings.retention_s), trigger_store, campaigns
         )
         server = grpc.aio.server(interceptors=[self._edge], options=_options(settings))
+        configuring = Configuring(Configurations(store), campaigns, self._blocking)
         campaign_service_pb2_grpc.add_CampaignServiceServicer_to_server(
-            CampaignService(Campaigns(campaigns, self._renderer)), server
+            CampaignService(Campaigns(campaigns, self._renderer, configuring.content_problems)), server
+        )
+        channel_configuration_service_pb2_grpc.add_ChannelConfigurationServiceServicer_to_server(
+            ChannelConfigurationService(configuring), server
         )
         trigger_service_pb2_grpc.add_TriggerServiceServicer_to_server(
             TriggerService(triggers, self._watches, repeats), server

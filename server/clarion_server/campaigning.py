@@ -47,6 +47,9 @@ TRIES = 5
 
 AnswerT = TypeVar("AnswerT")
 
+ConfigurationCheck = Callable[[str, Definition, str], Awaitable[list[FieldProblem]]]
+"""What is wrong with the channel configurations that a workspace's definition names; last, its path."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guard:
@@ -63,8 +66,8 @@ class Guard:
 class Campaigns:
     """Reads and changes campaigns. Changes answer with the campaign and whether an earlier call made them."""
 
-    def __init__(self, store: CampaignStore, renderer: Renderer) -> None:
-        self._store, self._renderer = store, renderer
+    def __init__(self, store: CampaignStore, renderer: Renderer, configured: ConfigurationCheck) -> None:
+        self._store, self._renderer, self._configured = store, renderer, configured
 
     async def get(self, workspace: str, campaign_id: str) -> tuple[Campaign, Counts, FeedbackCounts]:
         """A campaign, its account, and what was heard of its deliveries."""
@@ -91,7 +94,7 @@ class Campaigns:
         self, workspace: str, campaign_id: str, definition: Definition, request: RequestKey, *, validate_only: bool
     ) -> tuple[Campaign, bool]:
         name = f"campaigns/{campaign_id}"
-        await self._check(definition, "campaign")
+        await self._check(workspace, definition, "campaign")
         slot = await self._store.read(workspace, campaign_id)
         if slot.campaign is not None:
             raise CampaignExists(name)
@@ -136,7 +139,7 @@ class Campaigns:
                 raise CampaignStateError(
                     campaign.name, action="change the category", state=campaign.state.name, allowed=["DRAFT"]
                 )
-            await self._check(definition, "campaign")
+            await self._check(workspace, definition, "campaign")
             return replace(campaign, definition=definition, revision=campaign.revision + 1)
 
         request = guard.key("update", campaign_id, body)
@@ -207,7 +210,7 @@ class Campaigns:
             raise TemplateInvalid.of(problems)
         return campaign, found
 
-    async def _check(self, definition: Definition, path: str) -> None:
+    async def _check(self, workspace: str, definition: Definition, path: str) -> None:
         """Raise what is wrong with a definition: its declarations first, then its templates with line and column."""
         problems = declaration_problems(definition.context, f"{path}.context")
         if not definition.contents:
@@ -219,6 +222,7 @@ class Campaigns:
         if definition.throttle.burst and not definition.throttle.rate_per_s:
             description = "is required where there is a burst: how many go after it"
             problems.append(FieldProblem(path=f"{path}.throttle.rate_per_s", description=description))
+        problems += await self._configured(workspace, definition, path)
         if problems:
             raise InvalidRequest.of(problems)
         found = await self._renderer.check(definition, f"{path}.contents")

@@ -158,7 +158,12 @@ class DeadLetters:
         definition = await self._campaigns.definition(campaign, revision)
         if definition is None:
             return 0
-        configurations = {medium: name for channel, name in definition.channels.items() for medium in media_of(channel)}
+        workspace = found.trigger.trigger.workspace
+        configurations = {
+            medium: f"{workspace}/{name}"
+            for channel, name in definition.channels.items()
+            for medium in media_of(channel)
+        }
         return max(
             0,
             await self._store.redrive(

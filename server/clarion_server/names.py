@@ -28,3 +28,8 @@ def worker_id(name: str) -> str:
 def lane_id(name: str) -> str:
     """`lanes/{lane}` → lane."""
     return name.split("/")[1]
+
+
+def configuration_id(name: str) -> str:
+    """`channelConfigurations/{configuration}` → configuration."""
+    return name.split("/")[1]

@@ -285,7 +285,7 @@ class _Call:
         return [
             AcceptPart(
                 medium=medium,
-                configuration=channels[medium.channel],
+                configuration=f"{request.workspace}/{channels[medium.channel]}",
                 rows=rows[medium],
                 lines=lines.get(medium, []),
             )

@@ -21,6 +21,8 @@ from buf.validate import validate_pb2
 from clarion.v1 import (
     campaign_pb2,
     campaign_service_pb2,
+    channel_configuration_pb2,
+    channel_configuration_service_pb2,
     delivery_pb2,
     delivery_service_pb2,
     error_reason_pb2,
@@ -56,6 +58,8 @@ RELEASED = ROOT / "protos" / "released.binpb"
 FILES = [
     campaign_pb2,
     campaign_service_pb2,
+    channel_configuration_pb2,
+    channel_configuration_service_pb2,
     delivery_pb2,
     delivery_service_pb2,
     error_reason_pb2,

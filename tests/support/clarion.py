@@ -11,6 +11,7 @@ from clarion.v1 import (
     campaign_pb2,
     campaign_service_pb2,
     campaign_service_pb2_grpc,
+    channel_configuration_service_pb2_grpc,
     delivery_service_pb2_grpc,
     suppression_service_pb2_grpc,
     trigger_pb2,
@@ -40,6 +41,7 @@ class Clarion:
         self.triggers = trigger_service_pb2_grpc.TriggerServiceStub(channel)
         self.workers = worker_service_pb2_grpc.WorkerServiceStub(channel)
         self.suppressions = suppression_service_pb2_grpc.SuppressionServiceStub(channel)
+        self.configurations = channel_configuration_service_pb2_grpc.ChannelConfigurationServiceStub(channel)
         self.deliveries = delivery_service_pb2_grpc.DeliveryServiceStub(channel)
         return self
 

@@ -17,14 +17,14 @@ from clarion_core.store.batches import BatchRef, BatchStore
 from clarion_core.store.breakers import Breakers
 from clarion_core.store.suppressions import Suppressions
 from clarion_workers import run
-from clarion_workers.channels import CutOff
+from clarion_workers.channels import CutOff, Found
 from clarion_workers.channels.email import EmailChannel, EmailMessage, SmtpConfig
 from clarion_workers.deliver import Deliverer
 from clarion_workers.leases import Leases
 from clarion_workers.messages import Composer
 from clarion_workers.providers import Router
 from clarion_workers.revisions import Revisions
-from clarion_workers.routers import Routers
+from clarion_workers.routers import Opened, Routers
 from clarion_workers.windows import Windows
 from support.records import LANE, Records
 
@@ -60,6 +60,10 @@ class Gate:
         except asyncio.CancelledError:
             raise CutOff([Ambiguous(detail="cut off at the gate")] * len(messages)) from None
         return await self._channel.send(messages)
+
+    async def check(self) -> Found:
+        """As `Channel.check`."""
+        return await self._channel.check()
 
     async def close(self) -> None:
         """As `Channel.close`."""
@@ -97,7 +101,7 @@ class Post:
             windows=self.windows,
             draining=self.draining,
         )
-        self._deliverer = Deliverer(post, Routers({(Medium.EMAIL, "email"): self.router}))
+        self._deliverer = Deliverer(post, Routers({"email": Opened(version=0, routers={Medium.EMAIL: self.router})}))
 
     async def run(self, ref: BatchRef) -> None:
         """Run a job to its end."""

@@ -28,7 +28,7 @@ from clarion_core.store.upkeep import Upkeep
 
 LANE = "transactional"
 QUEUE = queue_of(LANE, Medium.EMAIL)
-VIA = "email/email"
+VIA = "email/default/email"
 LEASE_MS = 60_000
 RETENTION_S = 86_400
 SENT = Conclusion(state=DeliveryState.SENT, detail="250 ok")
@@ -104,7 +104,7 @@ class Records:
             "fingerprint": fingerprint(count),
             "head": encode(head),
         }
-        part = {"medium": Medium.EMAIL, "configuration": "email", "rows": rows}
+        part = {"medium": Medium.EMAIL, "configuration": "default/email", "rows": rows}
         part |= {name: changes.pop(name) for name in ("medium", "configuration", "rows", "lines") if name in changes}
         parts = changes.pop("parts", None) or [AcceptPart(**part)]
         return AcceptItem(**(values | changes), parts=parts)

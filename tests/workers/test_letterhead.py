@@ -11,9 +11,12 @@ import pytest
 from clarion_core import verp
 from clarion_core.domain.campaign import Category
 from clarion_core.domain.medium import Medium
+from clarion_core.hearing import Hearing
 from clarion_core.settings import WorkerSettings
+from clarion_core.store.facts import FactStore
 from clarion_core.store.store import Store
-from clarion_workers.routers import configured
+from clarion_core.store.suppressions import Suppressions
+from clarion_workers.routers import Opener
 from support.dkim import pem, rsa_key, verified
 from support.post import Post, email_campaign
 from support.records import Records
@@ -37,8 +40,8 @@ async def test_a_worker_signs_what_it_sends_and_says_how_to_end_it(
     monkeypatch.setenv("BOUNCES", SECRET.decode())
     file = tmp_path / "channels.yaml"
     file.write_text(FILE.replace("PORT", str(sink.port)))
-    router = configured(WorkerSettings(channels=file), store).get(Medium.EMAIL, "email")
-    assert router
+    opener = Opener(WorkerSettings(channels=file), store, Hearing(FactStore(store, 1, 86_400), Suppressions(store)))
+    router = opener.own()["email"].routers[Medium.EMAIL]
     post = Post(records, sink.port, router=router)
     try:
         campaign = await email_campaign(records, category=Category.TRANSACTIONAL)

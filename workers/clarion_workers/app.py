@@ -17,13 +17,14 @@ from clarion_core.queue import LaneWorker
 from clarion_core.settings import WorkerSettings
 from clarion_core.store import promises, waiting
 from clarion_core.store.campaigns import CampaignStore
+from clarion_core.store.configurations import Configurations
 from clarion_core.store.connection import connect, connect_blocking
 from clarion_core.store.facts import FactStore
 from clarion_core.store.store import Store
 from clarion_core.store.suppressions import Suppressions
 from clarion_core.store.upkeep import Upkeep
 from clarion_core.store.workers import WorkerStore
-from clarion_workers import routers
+from clarion_workers.checking import Checker
 from clarion_workers.deliver import Deliverer
 from clarion_workers.lanes import Lanes
 from clarion_workers.leases import Leases
@@ -31,6 +32,7 @@ from clarion_workers.messages import Composer
 from clarion_workers.metrics import WorkerMetrics
 from clarion_workers.presence import Presence, identity_of_this_process
 from clarion_workers.revisions import Revisions
+from clarion_workers.routers import Follower, Opener, Routers
 from clarion_workers.run import Post
 from clarion_workers.sweep import Sweeper
 from clarion_workers.tally import CountedBatches, Tally
@@ -53,8 +55,12 @@ class PostRoom:
         self._tasks: list[asyncio.Task[None]] = []
         campaigns = CampaignStore(self._store, settings.shards, settings.retention_s)
         suppressions = Suppressions(self._store)
-        facts = FactStore(self._store, settings.shards, settings.retention_s)
-        self._routers = routers.configured(settings, self._store, Hearing(facts, suppressions))
+        hearing = Hearing(FactStore(self._store, settings.shards, settings.retention_s), suppressions)
+        opener = Opener(settings, self._store, hearing)
+        self._routers = Routers(opener.own())
+        self._configurations = Configurations(self._store)
+        self._follower = Follower(self._configurations, opener, self._routers)
+        self._reconfigured = asyncio.Event()
         self._tally = Tally()
         batches = CountedBatches(
             self._store,
@@ -117,10 +123,17 @@ class PostRoom:
         await self.exposition.start()
         await self._greet_store()
         await self._renderer.start()
-        keepers = (self._presence.keep(), self._leases.keep(), self._sweeper.run())
+        keepers = (
+            self._presence.keep(),
+            self._leases.keep(),
+            self._sweeper.run(),
+            self._follower.keep(self._reconfigured),
+            self._serve(),
+            Checker(self._configurations, self._routers, self._follower, self.name).keep(),
+        )
         self._tasks = [asyncio.create_task(coroutine) for coroutine in keepers]
-        self._lanes.serve(self._routers.media)
         await self._routers.listen()
+        self._lanes.serve(self._routers.media)
         exposed = {"metrics": self.exposition.address} if self.exposition.address else {}
         log.info("working", worker=self.name, lanes=self._settings.served, shards=self._settings.shards, **exposed)
 
@@ -172,8 +185,16 @@ class PostRoom:
     async def _meet_store(self) -> promises.Promises:
         found = await promises.check(self._store, self._settings.shards)
         await self._store.load()
+        await self._follower.follow()
         await self._presence.beat()  # so that it is seen, and knows which lanes are paused, before it takes anything
         return found
+
+    async def _serve(self) -> None:
+        """Take work of media that come to have providers."""
+        while True:
+            await self._reconfigured.wait()
+            self._reconfigured.clear()
+            self._lanes.serve(self._routers.media)
 
     def _load(self) -> Load:
         return Load(

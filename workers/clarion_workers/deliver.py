@@ -39,10 +39,14 @@ class Deliverer:
             log.exception("batch_failed", batch=batch)
 
     async def _run(self, ref: BatchRef) -> None:
-        post, router = self._post, self._routers.get(ref.medium, ref.configuration)
-        if router is None:
-            await self._put_off(ref)
-            return
+        async with self._routers.use(ref.medium, ref.configuration) as router:
+            if router is None:
+                await self._put_off(ref)
+            else:
+                await self._deliver(ref, router)
+
+    async def _deliver(self, ref: BatchRef, router: Router) -> None:
+        post = self._post
         route = await self._route(router)
         if route is None:
             return

@@ -81,6 +81,11 @@ class Router:
         self._known: dict[str, _Known] = {}
         self._untold: dict[str, Verdict] = {}  # told with the next question: nothing hangs on it
 
+    @property
+    def channels(self) -> Mapping[str, Channel[Any]]:
+        """The channel to each provider, by its name."""
+        return self._channels
+
     async def choose(self, tried: frozenset[str] = frozenset()) -> Route | NoRoute:
         """The provider for the next messages, but for those that were tried; or until when there is none.
 
@@ -105,7 +110,11 @@ class Router:
     def way(self, route: Route) -> Way:
         """The route as the store knows it: the provider, and the limits on it besides the campaign's own."""
         channel, provider = self.configuration, route.provider
-        limits = ((f"channel:{channel.channel}", channel.throttle), (f"provider:{provider.name}", provider.throttle))
+        scope, within = channel.scope, f"{channel.scope}/" if channel.scope else ""
+        limits = (
+            (f"channel:{scope or channel.channel}", channel.throttle),
+            (f"provider:{within}{provider.name}", provider.throttle),
+        )
         return Way(provider=provider.name, limits=tuple((name, throttle or Throttle()) for name, throttle in limits))
 
     async def hand_over(self, route: Route, messages: Sequence[Message]) -> list[Outcome]:

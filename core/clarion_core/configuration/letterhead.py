@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from clarion_core import verp
+from clarion_core.addresses import parse_mailbox
 from clarion_core.configuration.dkim import LABEL, DkimPart
 from clarion_core.configuration.part import SECRET_WORDS, TOLD, Part, Secret, surroundings, text
 
@@ -65,7 +66,17 @@ class UnsubscribePart(Part):
 
 
 class LetterheadPart(Part):
-    """What of an e-mail channel's configuration every message shows, whoever carries it."""
+    """What of an e-mail channel's configuration every message shows, whoever carries it.
+
+    `sender` and `reply_to` are those of messages that do not say so themselves; `overridable` names those of them that
+    a campaign may say.
+    """
+
+    sender: Annotated[str, text("a mailbox, like Shop <orders@example.com>")] = ""
+    reply_to: Annotated[str, text("a mailbox, like Shop <orders@example.com>")] = ""
+    overridable: Annotated[
+        list[Literal["sender", "reply_to"]], text("a list of sender and reply_to, or an empty one")
+    ] = Field(default=["sender", "reply_to"])
 
     dkim: Annotated[
         list[DkimPart], text("a list of up to 64 mappings with domain, selector and private_key", max_length=64)
@@ -76,6 +87,16 @@ class LetterheadPart(Part):
         str | None,
         text("5 to 15 letters, digits and hyphens, the same one for ever", pattern=r"^[A-Za-z0-9-]{5,15}$"),
     ] = None
+
+    @field_validator("sender", "reply_to")
+    @classmethod
+    def _is_a_mailbox(cls, mailbox: str) -> str:
+        if mailbox:
+            try:
+                parse_mailbox(mailbox)
+            except ValueError as error:
+                raise PydanticCustomError(TOLD, "{problem}", {"problem": str(error)}) from None
+        return mailbox
 
     @field_validator("dkim")
     @classmethod

@@ -6,6 +6,7 @@ file that names them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationIn
 from pydantic_core import PydanticCustomError
 
 from clarion_core.domain.campaign import RetryPolicy, Throttle
+
+ENV_PREFIX = "CLARION_SECRET_"
+_FILE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")
 
 TOLD, WRONG = "told", "wrong"
 """Our own kinds of problems: one that brings its words, and one that the field's own words describe."""
@@ -29,6 +33,8 @@ class Surroundings:
 
     directory: Path
     environment: Mapping[str, str] | None
+    confined: bool = False
+    """Whether it may refer to files of the directory alone, and to variables that are meant for it."""
 
 
 def text(allowed: str, **rules: Any) -> Any:
@@ -42,7 +48,14 @@ def surroundings(info: ValidationInfo) -> Surroundings:
 
 
 def _beside_the_file(value: object, info: ValidationInfo) -> object:
-    return surroundings(info).directory / value if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    where = surroundings(info)
+    if where.confined and not _FILE_NAME.fullmatch(value):
+        raise PydanticCustomError(
+            TOLD, "must be the name of a file in the workers' CLARION_SECRETS_DIR, without a path"
+        )
+    return where.directory / value
 
 
 FilePath = Annotated[Path, BeforeValidator(_beside_the_file)]
@@ -93,7 +106,10 @@ class Secret(Part):
     @field_validator("env")
     @classmethod
     def _is_set(cls, name: str | None, info: ValidationInfo) -> str | None:
-        environment = surroundings(info).environment
+        where = surroundings(info)
+        if name and where.confined and not name.startswith(ENV_PREFIX):
+            raise PydanticCustomError(TOLD, "must begin with {prefix}", {"prefix": ENV_PREFIX})
+        environment = where.environment
         if name and environment is not None and not environment.get(name):
             raise PydanticCustomError(WRONG, "is not set")
         return name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import phonenumbers
 from pydantic import Field, field_validator
@@ -38,11 +38,15 @@ class KeywordsPart(Part):
 class TextingPart(Part):
     """What of an SMS channel's configuration holds for all its providers.
 
-    `sender` is who messages are from that do not say so themselves, `senders` whoever else that is in a country.
+    `sender` is who messages are from that do not say so themselves, which campaigns may where it is `overridable`;
+    `senders` whoever else that is in a country.
     `workspaces` are those whose suppression lists STOP and START change: what comes in does not tell.
     """
 
     sender: Annotated[str, text(f"{ALLOWED}, or nothing")] = ""
+    overridable: Annotated[list[Literal["sender"]], text("a list with sender, or an empty one")] = Field(
+        default=["sender"]
+    )
     senders: Annotated[dict[str, str], text("a mapping of countries, like DE, to senders")] = Field(
         default_factory=dict
     )

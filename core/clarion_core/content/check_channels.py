@@ -42,8 +42,8 @@ def problems(content: Content) -> Iterator[Problem]:
 
 
 def _email(email: EmailContent) -> Iterator[Problem]:
-    for name, mailbox in (("from", email.sender), ("reply_to", email.reply_to)):
-        if not mailbox and name == "reply_to":
+    for name, mailbox in (("from", email.sender), ("reply_to", email.reply_to)):  # or the configuration has them
+        if not mailbox:
             continue
         try:
             parse_mailbox(mailbox)

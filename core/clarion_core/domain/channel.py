@@ -29,12 +29,14 @@ class Provider:
 class ChannelConfiguration:
     """What is told of a channel. `providers` has one at least; their order counts where `routing` is ORDER.
 
-    `retry` bounds what campaigns ask for: no more attempts, no longer pauses, no greater age. `soft_bounces`: how many
-    suppress an address. `pass_over_complaints`: campaigns that are not MARKETING send in spite of a complaint.
+    `scope` is what providers and limits are known under together with their names: empty for a worker's own. `retry`
+    bounds what campaigns ask for: no more attempts, no longer pauses, no greater age. `soft_bounces`: how many suppress
+    an address. `pass_over_complaints`: campaigns that are not MARKETING send in spite of a complaint.
     """
 
     channel: str
     providers: tuple[Provider, ...]
+    scope: str = ""
     routing: Routing = Routing.ORDER
     throttle: Throttle | None = None
     retry: RetryPolicy = field(default_factory=RetryPolicy)

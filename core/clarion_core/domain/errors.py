@@ -4,13 +4,16 @@
     ├── Invalid                 the request can't be right           (InvalidRequest, TemplateInvalid,
     │                           ContextInvalid, RecipientsRefused, PageTokenInvalid)
     ├── NotFound                the name means nothing               (CampaignNotFound, TriggerNotFound,
-    │                           DeliveryNotFound, WorkerNotFound, LaneNotFound, ThrottleNotFound)
-    ├── AlreadyExists           the id is taken                      (CampaignExists, RequestIdReused)
-    ├── WrongState              the state forbids it                 (CampaignState, TriggerState)
+    │                           DeliveryNotFound, WorkerNotFound, LaneNotFound, ThrottleNotFound,
+    │                           ChannelConfigurationNotFound)
+    ├── AlreadyExists           the id is taken                      (CampaignExists, ChannelConfigurationExists,
+    │                           RequestIdReused)
+    ├── WrongState              the state forbids it                 (CampaignState, TriggerState,
+    │                           ChannelConfigurationInUse)
     ├── Conflict                somebody else changed it             (EtagMismatch, ConcurrentChange)
     ├── HistoryTrimmed          the events are no longer kept
     ├── Exhausted               no room now                          (Overloaded, StoreFull)
-    └── Unavailable             nobody can answer now                (StoreUnavailable, Draining)
+    └── Unavailable             nobody can answer now                (StoreUnavailable, Draining, NoWorker)
 
 `reason` is the name of the contract's `ErrorReason` without its prefix; `metadata` repeats what is variable in the
 message. The server turns the tree into `google.rpc.Status` in one table.
@@ -143,6 +146,13 @@ class ThrottleNotFound(NotFound):
     kind = "throttle"
 
 
+class ChannelConfigurationNotFound(NotFound):
+    """No channel configuration of this name, or none of this version."""
+
+    reason = "CHANNEL_CONFIGURATION_NOT_FOUND"
+    kind = "channel_configuration"
+
+
 class AlreadyExists(ClarionError):
     """The id is taken. `resource` is what holds it."""
 
@@ -158,6 +168,19 @@ class CampaignExists(AlreadyExists):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"{name}: exists already", resource=name, metadata={"campaign": name})
+
+
+class ChannelConfigurationExists(AlreadyExists):
+    """The channel configuration's id is taken."""
+
+    reason = "CHANNEL_CONFIGURATION_EXISTS"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name}: already exists; choose another id or update it",
+            resource=name,
+            metadata={"channel_configuration": name},
+        )
 
 
 class RequestIdReused(AlreadyExists):
@@ -195,6 +218,18 @@ class TriggerStateError(WrongState):
     """The trigger's state forbids the call."""
 
     reason = "TRIGGER_STATE"
+
+
+class ChannelConfigurationInUse(WrongState):
+    """A campaign names the channel configuration."""
+
+    reason = "CHANNEL_CONFIGURATION_IN_USE"
+
+    def __init__(self, name: str, campaign: str) -> None:
+        super().__init__(
+            name, action="delete", state=f"named by {campaign}", allowed=["named by none, or by stopped ones"]
+        )
+        self.metadata["campaign"] = campaign
 
 
 class Conflict(ClarionError):
@@ -285,3 +320,16 @@ class Draining(Unavailable):
 
     def __init__(self) -> None:
         super().__init__("the server is shutting down; another one answers", retry_after_s=0.5)
+
+
+class NoWorker(Unavailable):
+    """No worker took up what was asked of one."""
+
+    reason = "NO_WORKER"
+
+    def __init__(self, resource: str, waited_s: float) -> None:
+        super().__init__(
+            f"{resource}: no worker answered within {waited_s} seconds; see whether one runs (clarion workers list)",
+            metadata={"resource": resource},
+            retry_after_s=1.0,
+        )

@@ -32,7 +32,7 @@ class BatchRef:
 
     @property
     def configuration(self) -> str:
-        """The channel configuration that they use."""
+        """The channel configuration that they use: `workspace/configuration`."""
         return self.via.partition("/")[2]
 
 

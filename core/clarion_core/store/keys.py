@@ -44,6 +44,12 @@ KINDS = {
     "beat": "beat",  # string   when a worker last gave a sign of life                  for good: one a shard
     "grace": "grace",  # string nobody takes over before this time                      a lease
     "sweeper": "sweeper",  # string  the worker that sweeps now                         seconds
+    "configuration": "cf:",  # hash  a channel configuration: record, version, versions   until deleted, then 60 days
+    "configurations": "cfi:",  # zset  ids of a workspace's channel configurations      entries: as their configuration
+    "configured": "cfs",  # set  channel configurations of all workspaces                entries: as their configuration
+    "configuring": "cfn",  # string  counts changes of channel configurations            for good
+    "tests": "ct",  # list      tests of channel configurations that were asked for      a minute
+    "tested": "ctd:",  # list   what a worker found in a test                            a minute
     "campaign": "c:",  # hash   a campaign's record and version                         until deleted, then 60 days
     "campaigns": "ci:",  # zset campaign ids of a workspace, in order                   entries: as their campaign
     "revision": "r:",  # string a campaign's definition as of one revision, msgpack     60 days after last needed

@@ -30,6 +30,7 @@ _FILES = (
     "trigger",
     "dead",
     "campaign",
+    "configuration",
     "sweep",
     "breaker",
     "suppression",

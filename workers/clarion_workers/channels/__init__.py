@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol, TypeVar, runtime_checkable
 
 import msgspec
@@ -31,6 +32,17 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 MessageT_contra = TypeVar("MessageT_contra", contravariant=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a look at a provider found: whether it would take messages, and what it offers or what is wrong, in words.
+
+    The words are for whoever set it up. They hold no secret and no address of a recipient.
+    """
+
+    ok: bool
+    detail: str
+
+
 class CutOff(asyncio.CancelledError):
     """What a cancelled `send` raises: the outcomes so far, Ambiguous for what was being handed over, and None for what
     the provider certainly has not got.
@@ -50,6 +62,10 @@ class Channel(Protocol[MessageT_contra]):
         Never raises for what a message, a provider or the network does: that is an outcome. Cancelled, it raises
         `CutOff` at once; nothing of the call is handed over after that. All waits are bounded.
         """
+        ...
+
+    async def check(self) -> Found:
+        """Find out whether messages could be handed over now, as far as that goes without one. Never raises."""
         ...
 
     async def close(self) -> None:

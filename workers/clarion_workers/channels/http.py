@@ -22,7 +22,7 @@ from yarl import URL
 from clarion_core import logs
 from clarion_core.domain.delivery import Reason
 from clarion_core.domain.outcome import Ambiguous, Outcome, PermanentFailure, TransientFailure
-from clarion_workers.channels import CutOff, Message
+from clarion_workers.channels import CutOff, Found, Message
 
 ANSWER_MAX = 65_536
 """Bytes of an answer that are read."""
@@ -188,6 +188,25 @@ class HttpChannel(ABC, Generic[MessageT]):
             log.warning("provider_not_reached", provider=self.name, reason=reason.value, error=kind)
             self._troubled = True
         return TransientFailure(reason=reason, detail=f"no connection: {kind}")
+
+    def probe(self) -> Request | None:
+        """A request that changes nothing and tells whether messages would be taken; None where there is none."""
+        return None
+
+    async def check(self) -> Found:
+        """Find out whether messages could be handed over now. See `Channel.check`."""
+        request = self.probe()
+        if request is None:
+            return Found(True, "ready; there is nothing to connect to before there is a message")
+        try:
+            answer = await self._ask(request, self._body(request))
+        except Exception as error:  # whatever it meets is what it found
+            kind = type(error).__name__
+            untrusted = isinstance(error, aiohttp.ClientSSLError | ssl.SSLError)
+            return Found(False, f"its certificate is not trusted: {kind}" if untrusted else f"no answer: {kind}")
+        if answer.status in (401, 403):
+            return Found(False, f"it does not take our credentials: HTTP {answer.status}")
+        return Found(answer.status < 500, f"it answers: HTTP {answer.status}")
 
     async def send(self, messages: Sequence[MessageT]) -> list[Outcome]:
         """Hand the messages over and report one outcome each, in order. See `Channel.send`."""

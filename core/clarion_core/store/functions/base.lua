@@ -82,7 +82,7 @@ local function segment_of(field)
 end
 
 -- arq's record of a job, as arq 0.28 reads it with a JSON deserialiser; clarion_core/queue.py is the other half.
--- What a batch leaves by is its via, medium/configuration: a job names it, so that whoever starts one knows which
+-- What a batch leaves by is its via, medium/workspace/configuration: a job names it, so that whoever starts one knows which
 -- limits to ask about. Each medium of a lane has a queue: one that is slow holds up none of the others.
 local function job_id(shard, via, batch, epoch)
   return '{' .. shard .. '}:' .. via .. ':' .. batch .. ':' .. epoch

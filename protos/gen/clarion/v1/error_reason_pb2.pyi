@@ -82,6 +82,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """No lane of this name. NOT_FOUND. Lanes are named by categories: `lanes/transactional`."""
     ERROR_REASON_THROTTLE_NOT_FOUND: _ErrorReason.ValueType  # 32
     """No throttle is set for this name. NOT_FOUND."""
+    ERROR_REASON_CHANNEL_CONFIGURATION_NOT_FOUND: _ErrorReason.ValueType  # 40
+    """No channel configuration of this name in the workspace, or none of this version. NOT_FOUND."""
+    ERROR_REASON_CHANNEL_CONFIGURATION_EXISTS: _ErrorReason.ValueType  # 41
+    """The channel configuration's id is taken. ALREADY_EXISTS."""
+    ERROR_REASON_CHANNEL_CONFIGURATION_IN_USE: _ErrorReason.ValueType  # 42
+    """A campaign that is not stopped names the channel configuration. FAILED_PRECONDITION; `campaign` in the metadata."""
+    ERROR_REASON_NO_WORKER: _ErrorReason.ValueType  # 43
+    """No worker took up what was asked of one. UNAVAILABLE, with `RetryInfo`. See whether a worker runs."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason is the machine-readable cause of every error Clarion answers with.
@@ -154,4 +162,12 @@ ERROR_REASON_LANE_NOT_FOUND: ErrorReason.ValueType  # 31
 """No lane of this name. NOT_FOUND. Lanes are named by categories: `lanes/transactional`."""
 ERROR_REASON_THROTTLE_NOT_FOUND: ErrorReason.ValueType  # 32
 """No throttle is set for this name. NOT_FOUND."""
+ERROR_REASON_CHANNEL_CONFIGURATION_NOT_FOUND: ErrorReason.ValueType  # 40
+"""No channel configuration of this name in the workspace, or none of this version. NOT_FOUND."""
+ERROR_REASON_CHANNEL_CONFIGURATION_EXISTS: ErrorReason.ValueType  # 41
+"""The channel configuration's id is taken. ALREADY_EXISTS."""
+ERROR_REASON_CHANNEL_CONFIGURATION_IN_USE: ErrorReason.ValueType  # 42
+"""A campaign that is not stopped names the channel configuration. FAILED_PRECONDITION; `campaign` in the metadata."""
+ERROR_REASON_NO_WORKER: ErrorReason.ValueType  # 43
+"""No worker took up what was asked of one. UNAVAILABLE, with `RetryInfo`. See whether a worker runs."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from clarion_core import logs
 from clarion_core.domain.outcome import Ambiguous, Outcome, Sent
-from clarion_workers.channels import Channel, CutOff
+from clarion_workers.channels import Channel, CutOff, Found
 from clarion_workers.channels.email.address import AddressRefused, parse_mailbox
 from clarion_workers.channels.email.message import Copy, EmailMessage
 
@@ -59,6 +59,10 @@ class Copying:
             raise
         self._copy(messages, outcomes)
         return outcomes
+
+    async def check(self) -> Found:
+        """As `Channel.check`."""
+        return await self._channel.check()
 
     async def close(self) -> None:
         """As `Channel.close`; copies in hand get ten seconds."""

@@ -50,6 +50,8 @@ class Letterhead:
     bounces: Bounces | None = None
     unsubscribing: Unsubscribing = Unsubscribing()
     feedback_sender: str = ""
+    sender: str = ""
+    reply_to: str = ""
 
 
 NOTHING_SHARED = Letterhead()
@@ -71,6 +73,8 @@ def letterhead_of(opening: Opening, *, unsigned: Iterable[str] = ()) -> Letterhe
         bounces=Bounces(domain=bounces.domain, secret=read(bounces.secret).encode()) if bounces else None,
         unsubscribing=_unsubscribing(part.unsubscribe),
         feedback_sender=part.feedback_sender or "",
+        sender=part.sender,
+        reply_to=part.reply_to,
     )
 
 

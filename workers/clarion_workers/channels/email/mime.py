@@ -100,7 +100,9 @@ class MimeBuilder:
     def _prepare(self, message: EmailMessage) -> _Sender | PermanentFailure:
         if len(self._senders) >= _SENDERS_KEPT:
             self._senders.clear()
-        prepared = self._sender(message.sender, message.reply_to)
+        prepared = self._sender(
+            message.sender or self._letterhead.sender, message.reply_to or self._letterhead.reply_to
+        )
         self._senders[message.sender, message.reply_to] = prepared
         return prepared
 

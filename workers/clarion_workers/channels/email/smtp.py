@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from clarion_core import logs
 from clarion_core.domain.delivery import Reason
 from clarion_core.domain.outcome import Ambiguous, Outcome, PermanentFailure, TransientFailure
-from clarion_workers.channels import CutOff
+from clarion_workers.channels import CutOff, Found
 from clarion_workers.channels.email.config import SmtpConfig
 from clarion_workers.channels.email.handshake import NotOpened, open_wire
 from clarion_workers.channels.email.letterhead import NOTHING_SHARED, Letterhead
@@ -99,6 +99,18 @@ class EmailChannel:
                     call.outcomes[doubt.index] = Ambiguous(detail="cut off by the shutdown")
             raise CutOff(list(call.outcomes)) from None
         return [outcome for outcome in call.outcomes if outcome is not None]
+
+    async def check(self) -> Found:
+        """Connect, log in, and say what the server offers. See `Channel.check`."""
+        try:
+            wire, offers = await open_wire(self._config, self._tls)
+        except NotOpened as error:
+            return Found(False, error.outcome.detail)
+        wire.transport.abort()
+        secured = {"none": "in the clear", "starttls": "with STARTTLS", "tls": "with TLS"}[self._config.security]
+        known = f", logged in as {self._config.username!r}" if self._config.username else ""
+        size = f", messages up to {offers.size:,} octets" if offers.size else ""
+        return Found(True, f"connected {secured}{known}{size}")
 
     async def close(self) -> None:
         """Say goodbye on kept connections and end; takes two seconds at most."""

@@ -13,11 +13,13 @@ from hpack import HeaderTuple, NeverIndexedHeaderTuple
 
 from clarion_core.configuration.apns import ApnsPart
 from clarion_core.domain.delivery import Reason
+from clarion_core.domain.error_class import ERROR_CLASSES, ErrorClass
 from clarion_core.domain.medium import Medium
 from clarion_core.domain.outcome import Outcome, PermanentFailure, TransientFailure
 from clarion_core.push import apns
 from clarion_core.push.limits import COLLAPSE_ID_MAX, problems
 from clarion_core.push.notification import replaces
+from clarion_workers.channels import Found
 from clarion_workers.channels.http import Answer, Body, HttpChannel, Request
 from clarion_workers.channels.kind import Opening, ProviderKind, Supports
 from clarion_workers.channels.push.apns_answers import EXPIRED_TOKEN, outcome_of, reason_of
@@ -66,6 +68,13 @@ class ApnsChannel(HttpChannel[PushMessage]):
     def outcome(self, message: PushMessage, answer: Answer) -> Outcome:
         """What APNs' answer means."""
         return outcome_of(answer)
+
+    async def check(self) -> Found:
+        """Send to a device that there can't be: whoever is told so is known. See `Channel.check`."""
+        nobody = PushMessage(delivery_id="test", token="0" * 64, silent=True, priority="normal", ttl_s=0)
+        [outcome] = await self.send([nobody])
+        about = isinstance(outcome, PermanentFailure) and ERROR_CLASSES[outcome.reason] is ErrorClass.RECIPIENT
+        return Found(True, "our token and topic are taken") if about else Found(False, outcome.detail)
 
     async def close(self) -> None:
         """Let go of kept connections; nothing is being sent when it is called."""

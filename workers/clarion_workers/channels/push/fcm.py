@@ -13,6 +13,7 @@ from clarion_core.domain.medium import Medium
 from clarion_core.domain.outcome import Outcome, PermanentFailure, TransientFailure
 from clarion_core.push import fcm
 from clarion_core.push.limits import PAYLOAD_MAX, problems
+from clarion_workers.channels import Found
 from clarion_workers.channels.http import Answer, Body, HttpChannel, Request
 from clarion_workers.channels.kind import Opening, ProviderKind, Supports
 from clarion_workers.channels.push.fcm_answers import outcome_of
@@ -58,6 +59,13 @@ class FcmChannel(HttpChannel[PushMessage]):
     def outcome(self, message: PushMessage, answer: Answer) -> Outcome:
         """What FCM's answer means."""
         return outcome_of(answer)
+
+    async def check(self) -> Found:
+        """Ask for an access token, which shows the key to be good. See `Channel.check`."""
+        access = await self._access.get()
+        if isinstance(access, TransientFailure):
+            return Found(False, access.detail)
+        return Found(True, "the service account's key is taken")
 
     async def close(self) -> None:
         """Let go of kept connections; nothing is being sent when it is called."""

@@ -50,6 +50,10 @@ class GenericSmsChannel(HttpChannel[SmsMessage]):
         self._fill_body, self._fill_form = prepared(part.body), prepared(part.form)
         self._type = _content_type(part)
 
+    def probe(self) -> Request:
+        """Whether somebody answers there: what the provider tells of itself is not described."""
+        return Request(method="HEAD", url=self._part.url, body=b"", headers=self._known)
+
     async def request(self, message: SmsMessage) -> Request:
         """The request for this message, as the configuration describes it."""
         part, values = self._part, self._values(message)

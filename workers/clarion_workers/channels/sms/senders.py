@@ -10,7 +10,7 @@ from clarion_core.configuration.channels import SmsPart
 from clarion_core.domain.outcome import Outcome
 from clarion_core.domain.sender import Senders
 from clarion_core.telephone import country_of
-from clarion_workers.channels import Channel, Listens
+from clarion_workers.channels import Channel, Found, Listens
 from clarion_workers.channels.kind import Opening
 from clarion_workers.channels.sms.message import SmsMessage
 
@@ -24,6 +24,10 @@ class FromSenders:
     async def send(self, messages: Sequence[SmsMessage]) -> list[Outcome]:
         """Hand the messages over. See `Channel.send`."""
         return await self._channel.send([self._from(message) for message in messages])
+
+    async def check(self) -> Found:
+        """Look at the channel. See `Channel.check`."""
+        return await self._channel.check()
 
     async def close(self) -> None:
         """Close the channel."""

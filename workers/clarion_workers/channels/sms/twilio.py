@@ -49,9 +49,14 @@ class TwilioChannel(HttpChannel[SmsMessage]):
     def __init__(self, part: TwilioPart, secret: str, tls: ssl.SSLContext | None = None) -> None:
         super().__init__(connections=part.connections, timeout_s=part.timeout_s, tls=tls)
         self._url = f"{part.url}/2010-04-01/Accounts/{part.account_sid}/Messages.json"
+        self._account = f"{part.url}/2010-04-01/Accounts/{part.account_sid}.json"
         self._service, self._callback = part.messaging_service_sid, part.status_callback
         known = base64.b64encode(f"{part.api_key or part.account_sid}:{secret}".encode()).decode()
         self._headers = {"Authorization": f"Basic {known}", "Content-Type": "application/x-www-form-urlencoded"}
+
+    def probe(self) -> Request:
+        """Twilio tells of an account to whoever may use it."""
+        return Request(method="GET", url=self._account, body=b"", headers=self._headers)
 
     async def request(self, message: SmsMessage) -> Request:
         """The request for this message. Twilio has no idempotency key: a second one is a second message."""

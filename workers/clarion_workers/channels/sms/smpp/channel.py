@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from clarion_core import logs
 from clarion_core.domain.delivery import Reason
 from clarion_core.domain.outcome import Outcome, PermanentFailure, TransientFailure
-from clarion_workers.channels import CutOff
+from clarion_workers.channels import CutOff, Found
 from clarion_workers.channels.sms.inbound import Ears
 from clarion_workers.channels.sms.message import SmsMessage
+from clarion_workers.channels.sms.smpp.binding import NotBound, bound_link
 from clarion_workers.channels.sms.smpp.config import SmppConfig
 from clarion_workers.channels.sms.smpp.jobs import Call, Job, Part
 from clarion_workers.channels.sms.smpp.messages import bodies
@@ -64,6 +65,15 @@ class SmppChannel:
     async def listen(self) -> None:
         """Bind now, and again whenever the binding is lost: what comes in comes whether or not anything is sent."""
         self._sessions.keep()
+
+    async def check(self) -> Found:
+        """Bind once more, and let go. See `Channel.check`."""
+        try:
+            link = await bound_link(self._config, self._config.context())
+        except NotBound as error:
+            return Found(False, error.outcome.detail)
+        link.abort("it was a test")
+        return Found(True, "bound as a transceiver")
 
     async def close(self) -> None:
         """Unbind and end; takes two seconds at most."""
