@@ -8,6 +8,7 @@ from dataclasses import replace
 from clarion.v1 import campaign_pb2
 from clarion_core.domain.campaign import Definition
 from clarion_core.domain.content import (
+    Attachment,
     Content,
     EmailContent,
     PushButton,
@@ -71,12 +72,37 @@ def _to_email(content: Proto) -> EmailContent:
         subject=proto.subject,
         html=proto.html,
         text=proto.text,
+        amp=proto.amp,
+        cc=tuple(proto.cc),
+        bcc=tuple(proto.bcc),
+        attachments=tuple(
+            Attachment(name=file.name, content_type=file.content_type, data=file.data, content_id=file.content_id)
+            for file in proto.attachments
+        ),
+        headers=dict(proto.headers),
+        list_unsubscribe=tuple(proto.list_unsubscribe),
     )
 
 
 def _from_email(email: EmailContent) -> campaign_pb2.EmailContent:
+    files = [
+        campaign_pb2.EmailContent.Attachment(
+            name=file.name, content_type=file.content_type, data=file.data, content_id=file.content_id
+        )
+        for file in email.attachments
+    ]
     return campaign_pb2.EmailContent(
-        reply_to=email.reply_to, subject=email.subject, html=email.html, text=email.text, **{"from": email.sender}
+        reply_to=email.reply_to,
+        subject=email.subject,
+        html=email.html,
+        text=email.text,
+        amp=email.amp,
+        cc=email.cc,
+        bcc=email.bcc,
+        attachments=files,
+        headers=email.headers,
+        list_unsubscribe=email.list_unsubscribe,
+        **{"from": email.sender},
     )
 
 

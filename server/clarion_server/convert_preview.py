@@ -8,7 +8,7 @@ from typing import Any
 
 from clarion.v1 import campaign_pb2
 from clarion.v1 import campaign_service_pb2 as pb
-from clarion_core.content.types import BODY, HTML, SMS, SUBJECT, TEXT, RenderedTexts
+from clarion_core.content.types import AMP, BODY, HTML, SMS, SUBJECT, TEXT, RenderedTexts
 from clarion_core.domain.campaign import Campaign
 from clarion_core.domain.content import EmailContent, PushContent, SmsContent, WebhookContent
 from clarion_core.domain.medium import Channel
@@ -43,6 +43,9 @@ def _email(email: EmailContent, recipient: Recipient, texts: RenderedTexts) -> p
         subject=texts.get(SUBJECT),
         html=texts.get(HTML),
         text=texts.get(TEXT),
+        amp=texts.get(AMP),
+        cc=filter(None, (texts.get(f"email.cc[{index}]") for index in range(len(email.cc)))),
+        headers={name: texts.get(f"email.headers.{name}") for name in email.headers},
         **{"from": email.sender},
     )
 

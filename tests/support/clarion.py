@@ -93,7 +93,7 @@ class Clarion:
         return (await self.triggers.GetTrigger(trigger_service_pb2.GetTriggerRequest(name=name))).trigger
 
 
-def an_email(**fields: str) -> campaign_pb2.Content:
+def an_email(**fields: Any) -> campaign_pb2.Content:
     """Content of an e-mail; `sender` is its from."""
     values = {
         "from": fields.pop("sender", "Shop <shop@example.com>"),

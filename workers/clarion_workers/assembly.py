@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from clarion_core.content.types import BODY, HTML, SMS, SUBJECT, TEXT, RenderedTexts
+from clarion_core.content.types import AMP, BODY, HTML, SMS, SUBJECT, TEXT, RenderedTexts
 from clarion_core.domain.campaign import Definition
 from clarion_core.domain.content import EmailContent, PushContent, SmsContent, WebhookContent
 from clarion_core.domain.medium import Channel, Medium
@@ -14,6 +14,7 @@ from clarion_core.domain.sms_text import segments
 from clarion_core.store.triggers import StoredDelivery
 from clarion_workers.channels import Message
 from clarion_workers.channels.email import EmailMessage
+from clarion_workers.channels.email.attachments import Attachment
 from clarion_workers.channels.push.message import Button, PushMessage
 from clarion_workers.channels.sms.message import SmsMessage
 from clarion_workers.channels.webhook.message import WebhookMessage
@@ -43,9 +44,15 @@ def assembler(batch: Batch) -> Assembler:
 def _emails(content: EmailContent, batch: Batch) -> Assembler:
     workspace, _, campaign = batch.campaign.partition("/")
     category = batch.definition.category.value
+    files = tuple(
+        Attachment(name=file.name, content_type=file.content_type, data=file.data, content_id=file.content_id)
+        for file in content.attachments
+    )
+    cc = [f"email.cc[{index}]" for index in range(len(content.cc))]
+    ways = [f"email.list_unsubscribe[{index}]" for index in range(len(content.list_unsubscribe))]
 
     def assemble(delivery: StoredDelivery, rendered: RenderedTexts) -> EmailMessage:
-        texts = rendered.texts
+        texts, said = rendered.texts, rendered.get
         return EmailMessage(
             delivery_id=delivery.id,
             sender=content.sender,
@@ -54,6 +61,12 @@ def _emails(content: EmailContent, batch: Batch) -> Assembler:
             subject=texts[SUBJECT].decode(),
             html=texts.get(HTML, b""),
             text=texts.get(TEXT, b""),
+            amp=texts.get(AMP, b""),
+            cc=tuple(filter(None, map(said, cc))),
+            bcc=content.bcc,
+            attachments=files,
+            headers=tuple((name, said(f"email.headers.{name}")) for name in content.headers),
+            list_unsubscribe=tuple(filter(None, map(said, ways))),
             date_s=batch.now_s,
             workspace=workspace,
             campaign=campaign,

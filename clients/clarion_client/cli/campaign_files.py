@@ -41,7 +41,8 @@ SETTABLE = (
 _Descriptor: TypeAlias = Any  # a FieldDescriptor: the stubs have one class for each of its implementations
 # The fields that may stand in a file of their own, by message. A line ends with the file; it has no line end.
 _TEMPLATES = {
-    "EmailContent": ("subject", "html", "text"),
+    "EmailContent": ("subject", "html", "text", "amp"),
+    "Attachment": ("data",),
     "SmsContent": ("text",),
     "PushContent": ("title", "body"),
     "WebhookContent": ("body",),
@@ -156,6 +157,10 @@ class _Reader:
             self._problem(node, f"'{descriptor.name}' must be a list: lines that begin with `- `")
             return
         for index, item in enumerate(node.value):
+            if descriptor.message_type is None:
+                getattr(message, descriptor.name).append(self._text(item))
+                self.sources[f"{path}[{index}]"] = place_of(item, self.path)
+                continue
             self._fill_message(getattr(message, descriptor.name).add(), item, f"{path}[{index}]")
 
     def _fill_message(self, message: Message, node: yaml.Node, path: str) -> None:
@@ -206,12 +211,17 @@ class _Reader:
             if name in keys:
                 self._problem(node, f"give either '{name}' or '{name}_file'")
             file = self.path.parent / self._text(node)
+            descriptor = message.DESCRIPTOR.fields_by_name[name]
             try:
+                if descriptor.type == FieldDescriptor.TYPE_BYTES:
+                    setattr(message, name, file.read_bytes())
+                    self.sources[f"{path}.{name}"] = place_of(node, self.path)
+                    continue
                 text = file.read_text("utf-8")
             except (OSError, UnicodeDecodeError) as error:
                 self._problem(node, f"{file}: {getattr(error, 'strerror', None) or 'not UTF-8 text'}")
                 continue
-            if message.DESCRIPTOR.fields_by_name[name].message_type is not None:
+            if descriptor.message_type is not None:
                 self._fill_document(getattr(message, name), text, f"{path}.{name}", file)
                 continue
             setattr(message, name, text.rstrip("\r\n") if name in _LINES else text)
@@ -227,6 +237,9 @@ class _Reader:
             value: Any = self._enum(descriptor, node)
         elif isinstance(message, ContextField) and descriptor.name == "name":
             value = self._name(node, name_forms.CONTEXT_NAME)
+        elif descriptor.type == FieldDescriptor.TYPE_BYTES:
+            self._problem(node, f"a file can't stand here; say where it is: '{descriptor.name}_file'")
+            return
         elif descriptor.cpp_type == FieldDescriptor.CPPTYPE_STRING:
             value = self._text(node)
         elif descriptor.cpp_type == FieldDescriptor.CPPTYPE_BOOL:

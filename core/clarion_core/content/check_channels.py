@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import msgspec
 
 from clarion_core.addresses import parse_mailbox
-from clarion_core.content import check_push
+from clarion_core.content import check_email_extras, check_push
 from clarion_core.content.types import BODY, HTML, SMS, SUBJECT
 from clarion_core.domain.content import (
     MAX_BODY_BYTES,
@@ -53,6 +53,7 @@ def _email(email: EmailContent) -> Iterator[Problem]:
         yield SUBJECT, "is required"
     if not email.html.strip() and not email.text.strip():
         yield HTML, "one of html and text is required"
+    yield from check_email_extras.problems(email)
 
 
 def _sms(sms: SmsContent) -> Iterator[Problem]:

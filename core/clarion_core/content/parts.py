@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from clarion_core.content.types import BODY, HTML, SMS, SUBJECT, TEXT, Form
+from clarion_core.content.types import AMP, BODY, HTML, SMS, SUBJECT, TEXT, Form
 from clarion_core.domain.content import (
     MAX_SMS_CHARACTERS,
     Content,
@@ -78,6 +78,13 @@ def _email(email: EmailContent) -> Iterator[Part]:
     yield Part(name=SUBJECT, source=email.subject, form=Form.LINE)
     yield Part(name=HTML, source=email.html, form=Form.WHOLE)
     yield Part(name=TEXT, source=email.text, form=Form.WHOLE)
+    yield Part(name=AMP, source=email.amp, form=Form.WHOLE)
+    for index, mailbox in enumerate(email.cc):
+        yield Part(name=f"email.cc[{index}]", source=mailbox, form=Form.LINE, most=500)
+    for name, value in email.headers.items():
+        yield Part(name=f"email.headers.{name}", source=value, form=Form.LINE, most=500)
+    for index, way in enumerate(email.list_unsubscribe):
+        yield Part(name=f"email.list_unsubscribe[{index}]", source=way, form=Form.LINE, most=900)
 
 
 def _sms(sms: SmsContent) -> Iterator[Part]:

@@ -19,9 +19,10 @@ from clarion_core.domain.recipient import Recipient
 
 # The names of templates, as in the contract. Those of notifications are `push.` and their field.
 SUBJECT, HTML, TEXT = "email.subject", "email.html", "email.text"
+AMP = "email.amp"
 SMS, BODY = "sms.text", "webhook.body"
 
-ESCAPED = frozenset({HTML})
+ESCAPED = frozenset({HTML, AMP})
 """The templates that make markup: values are escaped in them."""
 
 TOO_LARGE = "is nested too deeply or too large to compile"

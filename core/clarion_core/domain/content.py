@@ -21,15 +21,38 @@ MAX_BODY_DEPTH = 32
 """Levels of a webhook's document."""
 
 
+MAX_FILES, MAX_FILES_BYTES = 5, 2 * 1024 * 1024
+"""Files of an e-mail, and their bytes together: a campaign with them must fit into an answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment:
+    """A file. With a `content_id` it is shown inside of the HTML, without one it is attached."""
+
+    name: str
+    content_type: str
+    data: bytes
+    content_id: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmailContent:
-    """An e-mail: `subject`, `html` and `text` are templates; `sender` and `reply_to` are RFC 5322 mailboxes."""
+    """An e-mail: `subject`, `html`, `text`, `amp`, `cc`, the values of `headers` and `list_unsubscribe` are templates.
+
+    `sender` and `reply_to` are RFC 5322 mailboxes, `bcc` are addresses.
+    """
 
     sender: str
     subject: str
     reply_to: str = ""
     html: str = ""
     text: str = ""
+    amp: str = ""
+    cc: tuple[str, ...] = ()
+    bcc: tuple[str, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    list_unsubscribe: tuple[str, ...] = ()
     configuration: str = ""
 
 

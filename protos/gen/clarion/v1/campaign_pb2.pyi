@@ -400,11 +400,71 @@ class EmailContent(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class HeadersEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Attachment(_message.Message):
+        """Attachment is a file."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        NAME_FIELD_NUMBER: _builtins.int
+        CONTENT_TYPE_FIELD_NUMBER: _builtins.int
+        DATA_FIELD_NUMBER: _builtins.int
+        CONTENT_ID_FIELD_NUMBER: _builtins.int
+        name: _builtins.str
+        """Its name, as people see it. Required."""
+        content_type: _builtins.str
+        """What it is, perhaps with parameters: `application/pdf`, `text/calendar; method=REQUEST; charset=utf-8`. Messages
+        and multiparts can't be attached. Required.
+        """
+        data: _builtins.bytes
+        """The file itself. Required."""
+        content_id: _builtins.str
+        """Where it is shown inside of the HTML: `logo` is shown by `<img src="cid:logo">`. Empty: it is attached."""
+        def __init__(
+            self,
+            *,
+            name: _builtins.str = ...,
+            content_type: _builtins.str = ...,
+            data: _builtins.bytes = ...,
+            content_id: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["content_id", b"content_id", "content_type", b"content_type", "data", b"data", "name", b"name"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     FROM_FIELD_NUMBER: _builtins.int
     REPLY_TO_FIELD_NUMBER: _builtins.int
     SUBJECT_FIELD_NUMBER: _builtins.int
     HTML_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
+    AMP_FIELD_NUMBER: _builtins.int
+    CC_FIELD_NUMBER: _builtins.int
+    BCC_FIELD_NUMBER: _builtins.int
+    ATTACHMENTS_FIELD_NUMBER: _builtins.int
+    HEADERS_FIELD_NUMBER: _builtins.int
+    LIST_UNSUBSCRIBE_FIELD_NUMBER: _builtins.int
     reply_to: _builtins.str
     """Where answers go, a mailbox as in `from`; optional."""
     subject: _builtins.str
@@ -413,6 +473,34 @@ class EmailContent(_message.Message):
     """Template of the HTML body; values are escaped. At most 512 KiB. One of `html` and `text` is required."""
     text: _builtins.str
     """Template of the plain text body. At most 512 KiB."""
+    amp: _builtins.str
+    """Template of the AMP body, for mail programs that show it; beside `html` or `text`. Values are escaped. At most
+    200 KiB, which is what AMP has room for.
+    """
+    @_builtins.property
+    def cc(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Templates of mailboxes that get a copy and are seen by everybody. One that is empty, or no mailbox, once it is
+        rendered is left out. A copy can't act for the recipient; what becomes of it says nothing of the delivery.
+        """
+
+    @_builtins.property
+    def bcc(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Addresses that get a copy nobody else sees: an archive. The same for everybody."""
+
+    @_builtins.property
+    def attachments(self) -> _containers.RepeatedCompositeFieldContainer[Global___EmailContent.Attachment]:
+        """Files that go with every message: 5 at most, 2 MiB together."""
+
+    @_builtins.property
+    def headers(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Templates of further header fields by their names, which begin with `X-`, and not with `X-Clarion-`."""
+
+    @_builtins.property
+    def list_unsubscribe(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Templates of how to unsubscribe, `https://` or `mailto:` URIs, the best one first; empty: as the channel
+        configuration has it. Mail programs POST to an https URL without asking anybody (RFC 8058).
+        """
+
     def __init__(
         self,
         *,
@@ -420,10 +508,16 @@ class EmailContent(_message.Message):
         subject: _builtins.str = ...,
         html: _builtins.str = ...,
         text: _builtins.str = ...,
+        amp: _builtins.str = ...,
+        cc: _abc.Iterable[_builtins.str] | None = ...,
+        bcc: _abc.Iterable[_builtins.str] | None = ...,
+        attachments: _abc.Iterable[Global___EmailContent.Attachment] | None = ...,
+        headers: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        list_unsubscribe: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["from", b"from", "html", b"html", "reply_to", b"reply_to", "subject", b"subject", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amp", b"amp", "attachments", b"attachments", "bcc", b"bcc", "cc", b"cc", "from", b"from", "headers", b"headers", "html", b"html", "list_unsubscribe", b"list_unsubscribe", "reply_to", b"reply_to", "subject", b"subject", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

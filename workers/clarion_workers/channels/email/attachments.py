@@ -7,15 +7,13 @@ from collections.abc import Sequence
 
 import msgspec
 
+from clarion_core.content.files import id_problem, type_problem
 from clarion_workers.channels.email.body import Body, base64_lines, multipart
 from clarion_workers.channels.email.headers import clean, parameter
 
 # None is the beginning of another, nor of the one of alternatives: some readers compare no further.
 _MIXED, _RELATED = "=_mixed", "=_related"
 _KEPT = 1 << 25  # octets of encoded files that are kept: all messages of a campaign have the same
-_TYPE = re.compile(r"([a-z]+)/[A-Za-z0-9][A-Za-z0-9.+_-]{0,100}(?:; ?[A-Za-z0-9-]{1,30}=[A-Za-z0-9._-]{1,60}){0,4}")
-_COMPOSITE = frozenset({"multipart", "message"})  # RFC 2046 §5: those have parts, and may not be base64
-_CONTENT_ID = re.compile(r"[A-Za-z0-9._+-]{1,100}(?:@[A-Za-z0-9.-]{1,100})?")
 
 
 class AttachmentRefused(ValueError):
@@ -71,14 +69,13 @@ _encoded = _Encoded()
 
 
 def _part(file: Attachment) -> Body:
-    found = _TYPE.fullmatch(file.content_type)
-    if not found or found[1] in _COMPOSITE:
-        raise AttachmentRefused("its content type is none that a file can have")
-    if file.content_id and not _CONTENT_ID.fullmatch(file.content_id):
-        raise AttachmentRefused("its content id is malformed")
+    if wrong := type_problem(file.content_type):
+        raise AttachmentRefused(f"a file's content type {wrong}")
+    if wrong := id_problem(file.content_id):
+        raise AttachmentRefused(f"a file's content id {wrong}")
     name = clean(file.name).replace("/", "_").replace("\\", "_")
     if not name:
-        raise AttachmentRefused("it has no name")
+        raise AttachmentRefused("a file has no name")
     kind = re.sub("; ?", ";\r\n ", file.content_type)
     head = (
         f"Content-Type: {kind}\r\n"
