@@ -19,11 +19,11 @@ export CLARION_TEST_REDIS_SERVER := $(if $(REDIS),$(abspath $(REDIS)))
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(READY) ## Run the main job end to end and show what became of every recipient
-	@clarion-stack demo
+demo: $(READY) ## Run the main job end to end and show what became of everybody (CHANNELS=all: on every channel)
+	@clarion-stack demo $(if $(CHANNELS),--channels '$(CHANNELS)')
 
-up: $(READY) ## Run the whole stack in the foreground; Ctrl-C drains it
-	@clarion-stack up
+up: $(READY) ## Run the whole stack in the foreground; Ctrl-C drains it (CHANNELS=email: mail alone is caught)
+	@clarion-stack up $(if $(CHANNELS),--channels '$(CHANNELS)')
 
 test: static ## Static checks and the whole suite (REDIS=/path/to/redis-server: on that one)
 	$(PYTEST)

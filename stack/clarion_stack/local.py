@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 
 from clarion_core.settings import OFF, EdgeSettings, ServerSettings, WorkerSettings, load
@@ -15,6 +16,7 @@ from clarion_core.store.promises import FORMAT
 from clarion_stack.child import Output, Program
 from clarion_stack.directory import DirectoryLock
 from clarion_stack.errors import InUse, StackError
+from clarion_stack.peers import Peers
 from clarion_stack.redis import RedisServer
 from clarion_stack.returning import Returning
 
@@ -28,9 +30,16 @@ UP_ALREADY = (
 DEMO_ALREADY = "a demo already runs here (process {process}): wait for its end, or stop it with Ctrl-C there"
 
 
+class Caught(StrEnum):
+    """Whose messages a stack catches; what is not caught it does not send."""
+
+    EMAIL = "email"
+    ALL = "all"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LocalStack:
-    """One stack: a store, a mailbox, a server, its workers, and the public door. What is None is somebody else's and
+    """One stack: a store, a catcher, a server, its workers, and the public door. What is None is somebody else's and
     not started.
     """
 
@@ -43,6 +52,7 @@ class LocalStack:
     mailbox: Path
     mark: str = ""  # in the name of every message's file
     smtp_port: int | None
+    peers: Peers | None  # who takes what is no mail
     edge: str  # where the public door listens
     returning: Returning | None  # where caught mail comes back to
     bounced: str = ""  # mail to this address comes back
@@ -51,7 +61,7 @@ class LocalStack:
 
     @property
     def page(self) -> Path:
-        """The page that shows the caught mail."""
+        """The page that shows what was caught."""
         return self.mailbox / "index.html"
 
     @property
@@ -73,13 +83,26 @@ class LocalStack:
         try:
             if self.redis is not None:
                 self.redis.claim()
-            if self.returning is not None:
-                self.returning.write()
+            self._write()
             yield
         finally:
             if self.redis is not None:
                 self.redis.release()
             lock.release()
+
+    def _write(self) -> None:
+        """Write what its programs are told in files. StackError if that fails."""
+        try:
+            parts = [part.write() for part in (self.returning, self.peers) if part is not None]
+            if parts:
+                self._channels.write_text("\n".join(parts), "utf-8")
+        except OSError as error:
+            raise StackError(f"{self.home}: {error.strerror}; --directory chooses another place") from None
+
+    @property
+    def _channels(self) -> Path:
+        """Its workers' channel configuration."""
+        return self.home / "channels.yaml"
 
     def stages(self, redis_log: Output | None = None) -> list[list[Program]]:
         """The programs, those that others need first; `redis_log` takes what Redis writes. Only after `claimed`."""
@@ -114,6 +137,8 @@ class LocalStack:
             # The lines by which programs say that they are ready are at info.
             "CLARION_LOG_LEVEL": "debug" if os.environ.get("CLARION_LOG_LEVEL") == "debug" else "info",
         }
+        if self.returning or self.peers:
+            told["CLARION_CHANNELS"] = str(self._channels)
         if self.smtp_port is None:
             return {**os.environ, **told}
         others = ("CLARION_SMTP_", "CLARION_CHANNELS")
@@ -129,17 +154,19 @@ class LocalStack:
         return [Program(name="redis", command=command, ready=self.redis.answers, inherited_fds=held, output=log)]
 
     def _catcher(self) -> list[Program]:
-        if self.smtp_port is None:
+        if self.smtp_port is None and self.peers is None:
             return []
-        command = [script("clarion-stack"), "mail", "--directory", str(self.mailbox), "--port", str(self.smtp_port)]
-        command += ["--mark", self.mark] if self.mark else []
+        port = [] if self.smtp_port is None else ["--port", str(self.smtp_port)]
+        options = ["--directory", str(self.mailbox), *port, *(["--mark", self.mark] if self.mark else [])]
         if self.returning and self.bounced:
-            command += ["--bounce", self.bounced, "--inlet", str(self.returning.inlet_port)]
-        return [Program(name="mail", command=command, ready="catching", environment=self.environment())]
+            options += ["--bounce", self.bounced, "--inlet", str(self.returning.inlet_port)]
+        name, also = ("catcher", ["catch", *self.peers.options()]) if self.peers else ("mail", ["mail"])
+        command = [script("clarion-stack"), *also, *options]
+        return [Program(name=name, command=command, ready="catching", environment=self.environment())]
 
 
-def for_use(directory: Path, workers: int) -> LocalStack:
-    """The stack of `clarion-stack up`: where the settings name a Redis or SMTP servers, theirs are used."""
+def for_use(directory: Path, workers: int, caught: Caught = Caught.ALL) -> LocalStack:
+    """The stack of `clarion-stack up`: where the settings name a Redis or providers, theirs are used."""
     server, worker = load(ServerSettings), load(WorkerSettings)
     redis = None if "redis_url" in server.model_fields_set else RedisServer(directory / "redis")
     host, _, port = server.listen.rpartition(":")
@@ -155,6 +182,7 @@ def for_use(directory: Path, workers: int) -> LocalStack:
         shards=server.shards,
         mailbox=home / "mail",
         smtp_port=smtp_port,
+        peers=None if "channels" in worker.model_fields_set else _peers(home, caught),
         edge=_edge(load(EdgeSettings)),
         returning=_returning(home, smtp_port) if smtp_port and not theirs else None,
         bounced=BOUNCED,
@@ -163,8 +191,8 @@ def for_use(directory: Path, workers: int) -> LocalStack:
     )
 
 
-def for_demo(directory: Path, bounced: str) -> LocalStack:
-    """The demo's: beside a stack that may be up, and its mail is caught whatever the settings say.
+def for_demo(directory: Path, bounced: str, caught: Caught = Caught.EMAIL) -> LocalStack:
+    """The demo's: beside a stack that may be up, and its messages are caught whatever the settings say.
 
     Mail to the address `bounced` comes back.
     """
@@ -180,6 +208,7 @@ def for_demo(directory: Path, bounced: str) -> LocalStack:
         mailbox=directory.absolute() / "mail",
         mark="demo",
         smtp_port=smtp_port,
+        peers=_peers(home, caught),
         edge=f"{LOOPBACK}:{free_port()}",
         returning=_returning(home, smtp_port),
         bounced=bounced,
@@ -191,6 +220,12 @@ def for_demo(directory: Path, bounced: str) -> LocalStack:
 def _returning(home: Path, smtp_port: int) -> Returning:
     """For mail that is caught."""
     return Returning(home=home, host=LOOPBACK, smtp_port=smtp_port, inlet_port=free_port())
+
+
+def _peers(home: Path, caught: Caught) -> Peers | None:
+    if caught is Caught.EMAIL:
+        return None
+    return Peers(home=home, host=LOOPBACK, sms=free_port(), push=free_port(), webhook=free_port())
 
 
 def _edge(edge: EdgeSettings) -> str:

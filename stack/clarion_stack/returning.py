@@ -21,7 +21,7 @@ _TIMEOUT_S = 30.0
 _WIRE = compat32.clone(linesep="\r\n")
 
 _CHANNELS = """\
-# Made by clarion-stack: its mail goes to the mail catcher, and comes back to clarion-edge.
+# Made by clarion-stack: its mail goes to the catcher, and comes back to clarion-edge.
 email:
   bounces: {{domain: {domain}, secret: {{file: {secret}}}}}
   providers: [{{name: smtp, smtp: {{host: {host}, port: {port}}}}}]
@@ -34,34 +34,32 @@ mail: {{domain: {domain}, secret: {{file: {secret}}}}}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Returning:
-    """Where a stack's mail comes back to. The files of `write` tell its programs."""
+    """Where a stack's mail comes back to. What `write` writes and says tells its programs."""
 
     home: Path
     host: str
     smtp_port: int
     inlet_port: int
 
-    def write(self) -> None:
-        """Write what workers and edge are told; a secret is made once and kept, so that late bounces find home."""
+    def write(self) -> str:
+        """Write what the edge is told, and say what stands in the workers' channel configuration.
+
+        A secret is made once and kept, so that late bounces find home.
+        """
         secret = self.home / _SECRET
         if not secret.exists():
             with os.fdopen(os.open(secret, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
                 file.write(secrets.token_urlsafe(32))
         told = {"domain": DOMAIN, "secret": _SECRET, "host": self.host, "port": self.smtp_port}
-        self._channels.write_text(_CHANNELS.format(**told), "utf-8")
         self._receipts.write_text(_RECEIPTS.format(**told), "utf-8")
+        return _CHANNELS.format(**told)
 
     def environment(self) -> dict[str, str]:
         """What every program of the stack is told."""
         return {
-            "CLARION_CHANNELS": str(self._channels),
             "CLARION_RECEIPTS": str(self._receipts),
             "CLARION_EDGE_MAIL": f"{self.host}:{self.inlet_port}",
         }
-
-    @property
-    def _channels(self) -> Path:
-        return self.home / "channels.yaml"
 
     @property
     def _receipts(self) -> Path:

@@ -17,6 +17,12 @@ from clarion_stack.lines import LogFiles, Terminal
 from clarion_stack.local import LOOPBACK, LocalStack
 from clarion_stack.supervisor import Supervisor, interruptible
 
+ON_EVERY_CHANNEL = (
+    "Or on every channel:",
+    "  clarion apply examples/campaigns/order-update --activate",
+    "  clarion trigger order-update --to ana@example.com --phone +447700900123 --device fcm:ana1 \\",
+    "    --webhook https://hooks.partner.example/ana --context @examples/parcel.json --watch",
+)
 COUNT_TIMEOUT_S = 2.0
 ENDED_AT_ONCE = "Ended at once; what was in hand goes on at the next start."
 DEFAULT_LISTEN = ServerSettings.model_fields["listen"].default
@@ -85,6 +91,7 @@ def _announce(console: Console, stack: LocalStack, *, logs_explained: bool) -> N
             "Receipts": f"http://{stack.edge}/receipts/…",
             **({"Metrics": f"http://{stack.metrics}/metrics"} if stack.metrics != OFF else {}),
             "Mail": caught if stack.smtp_port else "goes where CLARION_SMTP_HOST says",
+            **({"Others": f"text messages, notifications and webhooks: {stack.page.as_uri()}"} if stack.peers else {}),
             **({"Logs": logs} if logs_explained else {}),
         },
     )
@@ -92,7 +99,9 @@ def _announce(console: Console, stack: LocalStack, *, logs_explained: bool) -> N
     for line in (
         "Next, in another terminal:",
         f"  . .venv/bin/activate{elsewhere} && clarion apply examples/campaigns/order-confirmation --activate",
-        "  clarion trigger order-confirmation --to ana@example.com --context @examples/context.json --watch\n",
+        "  clarion trigger order-confirmation --to ana@example.com --context @examples/context.json --watch",
+        *(ON_EVERY_CHANNEL if stack.peers and stack.smtp_port else ()),
+        "",
     ):
         console.print(line, soft_wrap=True, highlight=False)
 

@@ -39,7 +39,7 @@ def test_it_closes_where_answers_records_and_mailbox_agree() -> None:
 @pytest.mark.parametrize(
     ("accepted", "states", "caught", "gap"),
     [
-        (2, [SENT], ["00j4k-0"], "1 accepted recipients have no delivery"),
+        (2, [SENT], ["00j4k-0"], "1 accepted messages have no delivery"),
         (1, [Delivery.STATE_RETRYING], [], "1 deliveries are still in flight"),
         (1, [SENT], [], "1 sent messages are not in the mailbox"),
         (1, [Delivery.STATE_FAILED], ["00j4k-0"], "1 messages are in the mailbox but not recorded as sent"),

@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import aiosmtplib
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from clarion_core.domain.medium import Channel
 from clarion_stack.catcher import catch_mail
-from clarion_stack.mailbox import Mailbox
-from clarion_stack.page import read_mail, render_page
+from clarion_stack.mailbox import SUFFIXES, Mailbox
+from clarion_stack.page import Shelf, read_mail, render_page
+from clarion_stack.records import Call, Notification, Record, TextMessage
 
 HOSTILE = "</script><script>alert(1)</script><!-- \u2028 \u2029 <iframe srcdoc='x'> & \u202e {data} {script-sha256}"
 
@@ -110,25 +113,25 @@ async def test_the_page_shows_the_newest_first_with_every_part(tmp_path: Path) -
     async with catch_mail(mailbox) as port:
         await send(port, message(subject="Замовлення 1"), message(subject="订单 2"))
     page = page_of(mailbox)
-    assert [mail["subject"] for mail in page.data["index"]["mails"]] == ["订单 2", "Замовлення 1"]
-    assert page.data["index"]["mails"][0]["to"] == "Zoë <zoe@example.com>"
-    assert page.data["m0"]["html"].strip() == "<p>Hello</p>"
-    assert page.data["m0"]["text"].strip() == "Hello in text"
-    assert ["Message-ID", "<00j4k-1@clarion.invalid>"] in page.data["m0"]["headers"]
-    assert "Return-Path: <shop@example.com>" in page.data["m0"]["raw"]
+    assert [mail["subject"] for mail in page.data["index"]["email"]["items"]] == ["订单 2", "Замовлення 1"]
+    assert page.data["index"]["email"]["items"][0]["to"] == "Zoë <zoe@example.com>"
+    assert page.data["email0"]["html"].strip() == "<p>Hello</p>"
+    assert page.data["email0"]["text"].strip() == "Hello in text"
+    assert ["Message-ID", "<00j4k-1@clarion.invalid>"] in page.data["email0"]["headers"]
+    assert "Return-Path: <shop@example.com>" in page.data["email0"]["raw"]
 
 
 def test_a_hostile_message_stays_data(tmp_path: Path) -> None:
     mailbox = Mailbox(tmp_path)
-    harmless = Page(render_page([], total=0))
+    harmless = Page(render_page({}))
     # The library refuses line separators in a subject; a stranger's software does not.
     subject = base64.b64encode(HOSTILE.encode())
     content = message(subject="SUBJECT", html=HOSTILE).as_bytes().replace(b"SUBJECT", b"=?utf-8?b?" + subject + b"?=")
     mailbox.deliver("a@b.test", ["c@d.test"], content)
     mailbox.refresh_page()
     page = page_of(mailbox)
-    assert page.data["m0"]["html"].strip() == HOSTILE
-    assert page.data["index"]["mails"][0]["subject"] == HOSTILE
+    assert page.data["email0"]["html"].strip() == HOSTILE
+    assert page.data["index"]["email"]["items"][0]["subject"] == HOSTILE
     # Not only no end tag: a browser also takes `</script x>` and `<!--` for markup, wherever they stand.
     assert not any(character in block for block in page.blocks for character in "<>\u2028\u2029")
     assert page.elements == harmless.elements
@@ -136,7 +139,7 @@ def test_a_hostile_message_stays_data(tmp_path: Path) -> None:
 
 
 def test_the_page_runs_one_script_and_loads_nothing() -> None:
-    page = Page(render_page([], total=0))
+    page = Page(render_page({}))
     [script] = page.scripts
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = {name: values for name, *values in (each.split() for each in page.policy.split(";"))}
@@ -147,6 +150,38 @@ def test_the_page_runs_one_script_and_loads_nothing() -> None:
     assert "link" not in page.elements
     assert 'setAttribute("sandbox", "")' in script
     assert "innerHTML" not in script
+
+
+@pytest.mark.parametrize(
+    ("channel", "record"),
+    [
+        (Channel.SMS, TextMessage(source=HOSTILE, to=HOSTILE, alphabet=HOSTILE, parts=[HOSTILE], ids=[HOSTILE])),
+        (Channel.PUSH, Notification(name=HOSTILE, device=HOSTILE, message={"notification": {"title": HOSTILE}})),
+        (Channel.WEBHOOK, Call(url=HOSTILE, signature=HOSTILE, headers=[(HOSTILE, HOSTILE)], body=HOSTILE)),
+    ],
+)
+def test_a_hostile_message_of_any_channel_stays_data(tmp_path: Path, channel: Channel, record: Record) -> None:
+    mailbox = Mailbox(tmp_path)
+    mailbox.keep(channel, HOSTILE, record)
+    mailbox.refresh_page()
+    page, harmless = page_of(mailbox), Page(render_page({}))
+    assert json.loads(page.data[f"{channel}0"]["raw"]) == json.loads(msgspec.json.encode(record))
+    assert HOSTILE in page.data["index"][channel.value]["items"][0]["to"]
+    assert not any(character in block for block in page.blocks for character in "<>\u2028\u2029")
+    assert page.elements == harmless.elements
+    assert page.scripts == harmless.scripts
+    assert [path.parent for path in mailbox.files(channel)] == [tmp_path]
+
+
+@pytest.mark.parametrize("text", ["", "null", "[]", "{}", '{"message": 3, "device": {}}', "[" * 100_000, "\udcff"])
+@pytest.mark.parametrize("channel", [Channel.SMS, Channel.PUSH, Channel.WEBHOOK])
+def test_a_file_that_is_not_ours_is_shown_as_it_is(tmp_path: Path, channel: Channel, text: str) -> None:
+    (tmp_path / f"strange{SUFFIXES[channel]}").write_bytes(text.encode(errors="surrogateescape"))
+    mailbox = Mailbox(tmp_path)
+    mailbox.refresh_page()
+    page = page_of(mailbox)
+    assert page.data["index"][channel.value]["total"] == 1
+    assert page.data[f"{channel}0"]["raw"] == text.encode(errors="surrogateescape").decode(errors="replace")
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -166,9 +201,9 @@ def test_the_page_runs_one_script_and_loads_nothing() -> None:
 def test_every_message_can_be_shown(tmp_path: Path, head: list[tuple[str, bytes]], body: bytes) -> None:
     path = tmp_path / "message.eml"
     path.write_bytes(b"".join(name.encode() + b": " + value + b"\r\n" for name, value in head) + b"\r\n" + body)
-    page = Page(render_page([read_mail(path)], total=1))
-    assert page.data["index"]["mails"][0]["file"] == "message.eml"
-    assert page.data["m0"]["raw"] == path.read_bytes().decode(errors="replace")
+    page = Page(render_page({Channel.EMAIL: Shelf([read_mail(path)], 1)}))
+    assert page.data["index"]["email"]["items"][0]["file"] == "message.eml"
+    assert page.data["email0"]["raw"] == path.read_bytes().decode(errors="replace")
 
 
 def test_the_page_is_bounded_and_says_what_it_leaves_out(tmp_path: Path) -> None:
@@ -176,16 +211,16 @@ def test_the_page_is_bounded_and_says_what_it_leaves_out(tmp_path: Path) -> None
     for at in range(5):
         mailbox.deliver("a@b.test", ["c@d.test"], message(subject=str(at)).as_bytes())
     mailbox.refresh_page()
-    index = page_of(mailbox).data["index"]
+    index = page_of(mailbox).data["index"]["email"]
     assert index["total"] == 5
-    assert [mail["subject"] for mail in index["mails"]] == ["4", "3", "2"]
+    assert [mail["subject"] for mail in index["items"]] == ["4", "3", "2"]
 
 
 async def test_catchers_that_share_a_directory_show_each_others_mail(tmp_path: Path) -> None:
     async with catch_mail(Mailbox(tmp_path)) as first, catch_mail(Mailbox(tmp_path)) as second:
         await send(first, message(subject="one"))
         await send(second, message(subject="two"))
-    assert {mail["subject"] for mail in page_of(Mailbox(tmp_path)).data["index"]["mails"]} == {"one", "two"}
+    assert {mail["subject"] for mail in page_of(Mailbox(tmp_path)).data["index"]["email"]["items"]} == {"one", "two"}
 
 
 def test_clearing_removes_the_messages_of_a_mark_alone(tmp_path: Path) -> None:

@@ -14,6 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from clarion_core.domain.medium import Channel
+from clarion_stack.mailbox import SUFFIXES, Mailbox
+
 ROOT = Path(__file__).parents[2]
 PROGRAMS = Path(sys.executable).parent
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(120)]
@@ -125,6 +128,8 @@ def test_the_next_commands_work_and_nothing_hides_the_places(tmp_path: Path, env
         shell = [
             next_line(lines, r"^  (\. \.venv/bin/activate && .+)")[1],
             next_line(lines, r"^  (clarion trigger .+)")[1],
+            next_line(lines, r"^  (clarion apply .+)")[1],
+            next_line(lines, r"^  (clarion trigger .+) \\$")[1] + next_line(lines, r"^   ( --webhook .+)")[1],
         ]
         for command in [" && ".join(shell).replace(".venv/bin", str(PROGRAMS))]:
             ran = subprocess.run(
@@ -132,7 +137,13 @@ def test_the_next_commands_work_and_nothing_hides_the_places(tmp_path: Path, env
             )
             assert ran.returncode == 0, ran.stdout + ran.stderr
         assert interrupted(stack, lines) == "\nDrained; every delivery in the store is accounted for.\n"
-    assert len(list((tmp_path / "mail").glob("*.eml"))) == 1
+    mailbox = Mailbox(tmp_path / "mail")
+    assert {channel: len(mailbox.files(channel)) for channel in SUFFIXES} == {
+        Channel.EMAIL: 2,
+        Channel.SMS: 1,
+        Channel.PUSH: 1,
+        Channel.WEBHOOK: 1,
+    }
     assert "ana@example.com" in Path(page).read_text(encoding="utf-8")
     assert "Ready to accept connections" in (tmp_path / "log" / "redis.log").read_text(encoding="utf-8")
 
