@@ -7,7 +7,7 @@ from clarion_core.store.batches import Step
 from clarion_core.store.keys import key
 from clarion_core.store.store import Store
 from clarion_workers.tally import CountedBatches, Tally
-from support.clarion import Clarion, a_recipient
+from support.clarion import Clarion, a_recipient, an_email
 from support.records import (
     LEASE_MS,
     NOT_HANDED_OVER,
@@ -95,6 +95,19 @@ async def test_a_worker_tells_what_it_did_and_what_it_has_in_hand(clarion: Clari
         await until(in_hand)
         found = await scrape(room.exposition.address)
         assert found.by("clarion_worker_window_deliveries", "lane") == {"urgent": 0, "transactional": 1, "marketing": 0}
+
+
+async def test_copies_are_counted_by_how_they_ended(clarion: Clarion) -> None:
+    await clarion.live_campaign(contents=[an_email(bcc=["archive@example.com", "rcpt-550@example.com"])])
+    async with SmtpSink() as sink:
+        room = await clarion.work(sink.port, metrics="127.0.0.1:0")
+        await clarion.trigger(recipients=[a_recipient(0)])
+
+        async def counted() -> bool:
+            found = (await scrape(room.exposition.address)).by("clarion_worker_copies_total", "outcome")
+            return found == {"sent": 1, "failed": 1, "ambiguous": 0}
+
+        await until(counted)
 
 
 async def test_a_worker_exposes_nothing_unless_told_to(clarion: Clarion) -> None:

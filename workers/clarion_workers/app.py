@@ -56,12 +56,12 @@ class PostRoom:
         campaigns = CampaignStore(self._store, settings.shards, settings.retention_s)
         suppressions = Suppressions(self._store)
         hearing = Hearing(FactStore(self._store, settings.shards, settings.retention_s), suppressions)
-        opener = Opener(settings, self._store, hearing)
+        self._tally = Tally()
+        opener = Opener(settings, self._store, hearing, self._tally.copies)
         self._routers = Routers(opener.own())
         self._configurations = Configurations(self._store)
         self._follower = Follower(self._configurations, opener, self._routers)
         self._reconfigured = asyncio.Event()
-        self._tally = Tally()
         batches = CountedBatches(
             self._store,
             tally=self._tally,

@@ -22,6 +22,7 @@ OUTCOMES = (
     DeliveryState.FAILED,
     DeliveryState.AMBIGUOUS,
 )
+COPIES = ("sent", "failed", "ambiguous")
 
 
 class WorkerMetrics:
@@ -45,6 +46,7 @@ class WorkerMetrics:
         return [
             InfoMetricFamily("clarion_worker", "Which worker this is.", me),
             self._deliveries(),
+            self._copied(),
             batches,
             self._in_windows(),
             *self._recounts(),
@@ -56,6 +58,14 @@ class WorkerMetrics:
         )
         for state in {**dict.fromkeys(OUTCOMES), **dict.fromkeys(self._tally.outcomes)}:
             family.add_metric((state.name.lower(),), self._tally.outcomes[state])
+        return family
+
+    def _copied(self) -> Metric:
+        family = CounterMetricFamily(
+            "clarion_worker_copies", "Copies of e-mails (cc, bcc), by how they ended.", labels=("outcome",)
+        )
+        for outcome in COPIES:
+            family.add_metric((outcome,), self._tally.copies[outcome])
         return family
 
     def _in_windows(self) -> Metric:

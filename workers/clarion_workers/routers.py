@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ from clarion_core.store.breakers import Breakers
 from clarion_core.store.configurations import Configurations
 from clarion_core.store.store import Store
 from clarion_workers.channels.email import EmailChannel, from_settings
+from clarion_workers.channels.email.copies import Copying
 from clarion_workers.channels.kind import Opening
 from clarion_workers.channels.registry import PROVIDERS
 from clarion_workers.channels.sms.inbound import Hears
@@ -126,11 +128,18 @@ async def _listen(opened: Opened) -> None:
 class Opener:
     """Opens configurations: finds what they refer to, and makes channels to their providers.
 
-    `hears` takes in what their connections bring.
+    `hears` takes in what their connections bring, `copies` counts copies of e-mails by how they ended.
     """
 
-    def __init__(self, settings: WorkerSettings, store: Store, hears: Hears | None = None) -> None:
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        store: Store,
+        hears: Hears | None = None,
+        copies: Counter[str] | None = None,
+    ) -> None:
         self._settings, self._store, self._hears = settings, store, hears
+        self._copies = Counter[str]() if copies is None else copies
 
     def own(self) -> dict[str, Opened]:
         """The channels as the worker's file describes them; e-mail, where it does not, as its settings do.
@@ -181,11 +190,12 @@ class Opener:
             channel=part,
             provider=provider,
             hears=self._hears,
+            copies=self._copies,
         )
 
     def _by_settings(self) -> Router:
         [alone] = SETTINGS_ALONE.providers
-        channels = {alone.name: EmailChannel(from_settings(self._settings))}
+        channels = {alone.name: Copying(EmailChannel(from_settings(self._settings)), self._copies)}
         return Router(SETTINGS_ALONE, channels, Breakers(self._store, channel="email"))
 
 

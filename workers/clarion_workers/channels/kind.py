@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from clarion_core.configuration.channels import ChannelPart
@@ -25,6 +26,8 @@ class Opening:
     """The provider's name in it."""
     hears: Hears | None = None
     """Who takes in what its connections bring."""
+    copies: Counter[str] = field(default_factory=Counter)
+    """Where copies of e-mails are counted, by how they ended."""
 
     def secret(self, secret: Secret | None) -> str:
         """What a reference refers to; nothing for none. `KeyError` or `OSError` where it is gone meanwhile."""
