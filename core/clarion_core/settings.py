@@ -34,6 +34,9 @@ OTHER_NAMES = frozenset({"CLARION_SERVER", "CLARION_WORKSPACE", "CLARION_PROTOS"
 TEST_PREFIX = "CLARION_TEST_"
 """What the tests read begins so."""
 
+SECRET_ENV_PREFIX = "CLARION_SECRET_"  # noqa: S105 - of names
+"""Variables that channel configurations of the service may name begin so."""
+
 
 def _text(allowed: str, description: str, **rules: Any) -> Any:
     """A field that holds text: what may stand there, in words that complaints and --help use."""
@@ -346,10 +349,11 @@ def unknown(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The `CLARION_*` names that no program of Clarion reads, each with the name that was probably meant, or ""."""
     fields = ServerSettings.model_fields.keys() | WorkerSettings.model_fields.keys() | EdgeSettings.model_fields.keys()
     known = {variable(field) for field in fields} | OTHER_NAMES
+    free = (TEST_PREFIX, SECRET_ENV_PREFIX)
     strange = (
         name
         for name in environment
-        if name.upper().startswith(PREFIX) and name.upper() not in known and not name.startswith(TEST_PREFIX)
+        if name.upper().startswith(PREFIX) and name.upper() not in known and not name.startswith(free)
     )
     bare = [name.removeprefix(PREFIX) for name in known]  # what all names share would make them look alike
     found = {name: difflib.get_close_matches(name.upper().removeprefix(PREFIX), bare, n=1) for name in strange}

@@ -102,7 +102,7 @@ def test_credentials_in_the_clear_stay_on_this_machine() -> None:
 
 def test_a_misspelt_name_is_known_by_the_one_it_is_close_to() -> None:
     read = {variable(field): "1" for field in FIELDS} | dict.fromkeys(OTHER_NAMES, "1")
-    harmless = {"CLARION_TEST_REDIS_SERVER": "", "clarion_window": "2", "PATH": "/bin"}
+    harmless = {"CLARION_TEST_REDIS_SERVER": "", "CLARION_SECRET_RELAY": "x", "clarion_window": "2", "PATH": "/bin"}
     strange = {"CLARION_WNDOW": "3", "CLARION_SMTP_PASWORD": "x", "CLARION_UNHEARD_OF": "y"}
     assert unknown(read | harmless | strange) == {
         "CLARION_WNDOW": "CLARION_WINDOW",

@@ -16,8 +16,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationIn
 from pydantic_core import PydanticCustomError
 
 from clarion_core.domain.campaign import RetryPolicy, Throttle
+from clarion_core.settings import SECRET_ENV_PREFIX
 
-ENV_PREFIX = "CLARION_SECRET_"
 _FILE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")
 
 TOLD, WRONG = "told", "wrong"
@@ -107,8 +107,8 @@ class Secret(Part):
     @classmethod
     def _is_set(cls, name: str | None, info: ValidationInfo) -> str | None:
         where = surroundings(info)
-        if name and where.confined and not name.startswith(ENV_PREFIX):
-            raise PydanticCustomError(TOLD, "must begin with {prefix}", {"prefix": ENV_PREFIX})
+        if name and where.confined and not name.startswith(SECRET_ENV_PREFIX):
+            raise PydanticCustomError(TOLD, "must begin with {prefix}", {"prefix": SECRET_ENV_PREFIX})
         environment = where.environment
         if name and environment is not None and not environment.get(name):
             raise PydanticCustomError(WRONG, "is not set")
