@@ -170,3 +170,15 @@ async def test_what_is_handed_back_after_its_time_expires_too(records: Records) 
     await over(records, trigger)
     assert not await records.upkeep.expire(0)
     await ended(records, trigger, expired=2)
+
+
+async def test_a_large_trigger_expires_a_few_pages_a_call(records: Records) -> None:
+    await records.campaign()
+    trigger = await records.trigger(3_000, expire_ms=FAR_MS)
+    await over(records, trigger)
+    await records.store.command("CONFIG", "RESETSTAT")
+    while await records.upkeep.expire(0):
+        pass
+    await ended(records, trigger, expired=3_000)
+    calls = (await records.store.command("INFO", "commandstats"))["cmdstat_hgetall"]["calls"]
+    assert calls <= 2 * 30, "each of 30 pages is read when its time has come, and not once a call"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from clarion_core.store import promises
+from clarion_core.store import keys, promises
 from clarion_core.store.connection import connect
 from clarion_core.store.promises import Promises, StoreMismatch
 from clarion_core.store.store import Store
@@ -51,3 +51,12 @@ async def test_the_first_process_fixes_the_number_of_shards(store: Store) -> Non
     await promises.check(store, 2)
     with pytest.raises(StoreMismatch, match="the store's shards is 2, this process was told 3"):
         await promises.check(store, 3)
+
+
+async def test_a_store_of_another_format_is_refused_and_left_as_it_is(store: Store) -> None:
+    await store.command("HSET", keys.key(keys.CONTROL, "meta"), "shards", 1, "format", promises.FORMAT - 1)
+    with pytest.raises(
+        StoreMismatch, match=r"the store's format is \d+, this version reads \d+: let the one that wrote it"
+    ):
+        await promises.check(store, 1)
+    assert await store.command("HGET", keys.key(keys.CONTROL, "meta"), "format") == b"%d" % (promises.FORMAT - 1)

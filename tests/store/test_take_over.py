@@ -18,6 +18,7 @@ from support.records import (
     NOT_HANDED_OVER,
     QUEUE,
     REFUSED,
+    RETENTION_S,
     SENT,
     UNKNOWN,
     VIA,
@@ -323,3 +324,16 @@ async def test_a_late_worker_is_not_believed_about_an_attempt_that_was_not_its_o
     assert (await records.worker("w2").finish(late, said)).step is Step.FENCED
     (record,) = await records.deliveries(trigger)
     assert (record.state, record.attempts, record.ambiguous_attempts) == (DeliveryState.QUEUED, 1, 1)
+
+
+async def test_what_a_late_outcome_tells_of_a_trigger_that_ended_has_its_lifetime(records: Records) -> None:
+    await records.campaign(ambiguity_policy=AT_MOST)
+    trigger = await records.trigger()
+    claim = await records.claim()
+    await records.worker().advance(claim, [], wanted(claim))
+    await die(records, claim)
+    assert await records.states(trigger) == "A"
+    said = replace(SENT, provider_id="their-1", receipts_by_id=True)
+    await records.worker().advance(claim, results(wanted(claim), said))
+    assert await records.states(trigger) == "S"
+    assert 0 < (await records.keys())[f"{{0}}:f:{claim.ref.id}"] <= RETENTION_S

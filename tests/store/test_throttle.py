@@ -156,3 +156,27 @@ async def test_slots_of_those_who_are_gone_hold_nobody_up(records: Records) -> N
     await records.store.command("HSET", key(0, "batch", ref.id), "bk", far_us)
     assert isinstance(await records.worker().claim(ref, lane=LANE), Claim)
     assert int(await records.store.command("HGET", THROTTLE, "s")) < far_us
+
+
+async def test_a_message_that_takes_several_permits_is_not_asked_for_before_there_are_so_many(records: Records) -> None:
+    await records.campaign(throttle=Throttle(rate_per_s=0.001, burst=10))
+    await records.trigger(3)
+    worker = records.worker()
+    claim = await records.claim(worker)
+    window = [replace(want, weight=4) for want in wanted(claim)]
+    opened = await worker.advance(claim, [], window)
+    assert opened.permits == (Permit.YES, Permit.YES, Permit.LATER)
+    assert opened.wait_ms > 1_900_000, "two permits are there, the other two come in 2,000 s"
+    await worker.finish(claim, results(window[:2], SENT))
+
+
+async def test_a_message_heavier_than_a_burst_waits_for_a_whole_one_and_goes(records: Records) -> None:
+    await records.campaign(throttle=Throttle(rate_per_s=0.001, burst=3))
+    await records.trigger(2)
+    worker = records.worker()
+    claim = await records.claim(worker)
+    window = [replace(want, weight=5) for want in wanted(claim)]
+    opened = await worker.advance(claim, [], window)
+    assert opened.permits == (Permit.YES, Permit.LATER)
+    assert opened.wait_ms > 4_900_000
+    await worker.finish(claim, results(window[:1], SENT))

@@ -14,7 +14,7 @@ from clarion_core.store.store import Store
 
 FLOOR = {"redis": (7, 0), "valkey": (7, 2)}
 CLOCKS_AGREE_S = 1.0
-FORMAT = 2  # of the records; another one is refused
+FORMAT = 3  # of the records; another one is refused
 
 
 _REMEDY = {

@@ -54,21 +54,29 @@ local function write_account(r, item, args, now)
   end
 end
 
--- The deliveries of a trigger with an ordering key stand in line; all but the first of a line wait for their turn.
+-- The deliveries of a trigger with an ordering key stand in line; all but the first of a line wait for their turn. Pages
+-- are written whole: there may be thousands of deliveries.
 local function stand_in_line(r, item, part, pages)
-  local behind = 0
+  local turns, ledger, behind, waiting = {}, {}, 0, parse(nil)
+  waiting.batch = BEHIND
+  waiting = format(waiting)
   for i, line in ipairs(part.lines) do
-    local ref = part.base .. '-' .. (part.start + i - 1)
-    local page, index = locate(ref)
-    redis.call('HSET', key(r.shard, 'turns', page), index, line)
-    redis.call('HSET', key(r.shard, 'ledger', page), 'w', 1)
-    if redis.call('RPUSH', key(r.shard, 'line', line), ref .. ' ' .. item.trigger) > 1 then
-      local rec = parse(nil)
-      rec.batch = BEHIND
-      redis.call('HSET', key(r.shard, 'ledger', page), index, format(rec))
+    local number = part.start + i - 1
+    local page, index = part.base .. '.' .. math.floor(number / PAGE), number % PAGE
+    local lines, rows = turns[page] or {}, ledger[page] or {'w', 1}
+    turns[page], ledger[page] = lines, rows
+    lines[#lines + 1] = index
+    lines[#lines + 1] = line
+    if redis.call('RPUSH', key(r.shard, 'line', line), part.base .. '-' .. number .. ' ' .. item.trigger) > 1 then
+      rows[#rows + 1] = index
+      rows[#rows + 1] = waiting
       pages[page].behind = pages[page].behind + 1
       behind = behind + 1
     end
+  end
+  for page, lines in pairs(turns) do
+    redis.call('HSET', key(r.shard, 'turns', page), unpack(lines))
+    redis.call('HSET', key(r.shard, 'ledger', page), unpack(ledger[page]))
   end
   if behind > 0 then
     keep_terms(r.shard, item.trigger,

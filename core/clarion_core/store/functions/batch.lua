@@ -225,9 +225,9 @@ local function record(ch, b, result, fate_of)
 end
 
 -- Open a window: what is marked SENDING here may be handed over from now on. 1 or 0 for each wanted delivery, 2 for
--- those that the permits did not reach to, in order; `weight` permits each.
+-- those that the permits did not reach to, in order; `weight` permits each. Third, the weight of the first of those.
 local function open(ch, b, r, recorded, fate_of, permits, whole)
-  local allowed, taken = {}, 0
+  local allowed, taken, lacking = {}, 0, nil
   for i, want in ipairs(r.open) do
     local ref, trigger, attempt, weight = want[1], want[2], want[3], want[4]
     local place = place_of(ch, ref)
@@ -247,7 +247,7 @@ local function open(ch, b, r, recorded, fate_of, permits, whole)
     elseif ours and rec.attempts + 1 == attempt then
       if taken + weight > permits and not (taken == 0 and whole) then  -- what is heavier than a burst has to go, too
         permits, whole = taken, false  -- nothing overtakes
-        allowed[i] = 2
+        allowed[i], lacking = 2, lacking or weight
       else
         taken = taken + weight
         rec.state, rec.attempts, rec.time, rec.due, rec.provider = 'G', attempt, ch.stamp, '', r.provider
@@ -256,7 +256,7 @@ local function open(ch, b, r, recorded, fate_of, permits, whole)
       end
     end
   end
-  return allowed, taken
+  return allowed, taken, lacking
 end
 
 -- Open the wanted window as far as permits reach. answer: allowed, and the milliseconds to wait for more, or 0
@@ -269,13 +269,9 @@ local function open_throttled(ch, b, r, recorded, fate_of)
     return (open(ch, b, r, recorded, fate_of, math.huge)), 0
   end
   local free = room(limits, now)
-  local allowed, taken = open(ch, b, r, recorded, fate_of, free, free == full(limits))
+  local allowed, taken, lacking = open(ch, b, r, recorded, fate_of, free, free == full(limits))
   take_permits(limits, taken, now)
-  local short = 0
-  for _, one in ipairs(allowed) do
-    short = short + (one == 2 and 1 or 0)
-  end
-  return allowed, short > 0 and wait_for(limits, b.n, now) or 0
+  return allowed, lacking and wait_for(limits, b.n, now, lacking) or 0
 end
 
 -- request: shard, campaign, batch, epoch, lease_ms, retention_s, results {ref, trigger, state, attempts, reason, detail,
@@ -290,6 +286,7 @@ local function advance(_, args)
     read_records(ch, r.results)
     resolve(ch, r.results)
     flush(ch)
+    keep_as_long(ch)  -- its trigger may have ended
     return {'FENCED'}
   end
   local ch = changes(r.shard, b.c, r.retention_s)

@@ -67,11 +67,13 @@ local function take_permits(limits, count, now)
   end
 end
 
--- Milliseconds until a batch of `count` is worth another claim: half a burst is free, or what it needs.
-local function wait_for(limits, count, now)
+-- Milliseconds until a batch of `count` is worth another claim: half a burst is free, or what it needs; but no less than
+-- the permits that its next delivery takes (`least`), as far as a burst goes.
+local function wait_for(limits, count, now, least)
   local wait = 0
   for _, limit in ipairs(limits) do
     local wanted = math.min(count, math.max(1, math.floor(limit.burst / 2)))
+    wanted = math.max(wanted, math.min(least or 1, limit.burst))
     wait = math.max(wait, limit.paid + (wanted - limit.burst) * limit.interval - now)
   end
   return math.max(1, math.ceil(wait / 1000))
