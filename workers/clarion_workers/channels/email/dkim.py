@@ -30,6 +30,7 @@ SIGNED = (
 """Signed where they stand. RFC 8058 §4 asks it of the List-Unsubscribe fields, Gmail of Feedback-ID."""
 
 _LINE = 76  # characters of a folded line
+_LOOSE = (b"  ", b"\t", b" \r\n")  # white space that is not relaxed
 _LINES_KEPT = 1 << 21  # octets of body lines, as they stand and relaxed, that are kept
 _LINES_UP_TO = 1 << 18  # a longer body is mostly files, whose lines nobody sees again
 _PADDING, _SHA256 = PKCS1v15(), SHA256()
@@ -126,10 +127,11 @@ def relaxed_body(body: bytes) -> bytes:
 
     The body ends with CRLF.
     """
-    if len(body) <= _LINES_UP_TO:
-        body = b"\r\n".join(map(_relaxed_lines.line, body.split(b"\r\n")))
-    else:
-        body = _squeezed(body).replace(b" \r\n", b"\r\n")
+    if any(white in body for white in _LOOSE):
+        if len(body) <= _LINES_UP_TO:
+            body = b"\r\n".join(map(_relaxed_lines.line, body.split(b"\r\n")))
+        else:
+            body = _squeezed(body).replace(b" \r\n", b"\r\n")
     body = body.rstrip(b"\r\n")
     return body + b"\r\n" if body else b""
 
