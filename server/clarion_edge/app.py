@@ -26,6 +26,7 @@ from clarion_core.store.suppressions import Suppressions
 from clarion_edge.configuration import Receipts
 from clarion_edge.door import Door
 from clarion_edge.inlet import Inlet, InletPortTaken
+from clarion_edge.patience import Impatient
 from clarion_edge.receipt import Source
 from clarion_edge.sources import opened
 from clarion_edge.tally import Tally
@@ -144,7 +145,7 @@ class Edge:
     def _config(self, door: Door) -> uvicorn.Config:
         return uvicorn.Config(
             door.app,
-            http="h11",
+            http=Impatient,
             ws="none",
             lifespan="off",
             log_config=None,

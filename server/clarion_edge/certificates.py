@@ -21,6 +21,8 @@ _LONGEST = 64 * 1024
 _KEPT = 64
 TIMEOUT_S = 10.0
 
+_Certificate = tuple[RSAPublicKey, datetime, datetime]  # its key, and from when until when it is valid
+
 
 class Unfetched(Exception):
     """Amazon did not answer as it should: whoever called us may come again."""
@@ -31,22 +33,16 @@ class Certificates:
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session
-        self._kept: dict[str, tuple[RSAPublicKey, datetime, datetime]] = {}
+        self._kept: dict[str, _Certificate] = {}
         self._lock = asyncio.Lock()
 
     async def key(self, url: str) -> RSAPublicKey:
         """The key to check a signature with. `Forged` for a URL that is not Amazon's; `Unfetched`."""
         if not _CERTIFICATE.fullmatch(url):
             raise Forged("its certificate is not at Amazon's")
-        async with self._lock:  # a crowd of messages fetches it once
-            if url not in self._kept:
-                certificate = _parsed(await self._get(url))
-                if len(self._kept) >= _KEPT:
-                    self._kept.clear()
-                self._kept[url] = certificate
-        key, begins, ends = self._kept[url]
+        key, begins, ends = self._kept.get(url) or await self._fetched(url)
         if not begins <= datetime.now(UTC) <= ends:
-            del self._kept[url]
+            self._kept.pop(url, None)
             raise Forged("its certificate is not valid now")
         return key
 
@@ -55,6 +51,15 @@ class Certificates:
         if not _CONFIRMATION.fullmatch(url):
             raise Forged("its confirmation is not at Amazon's")
         await self._get(url)
+
+    async def _fetched(self, url: str) -> _Certificate:
+        async with self._lock:  # a crowd of messages fetches it once; those that know theirs do not wait here
+            if url not in self._kept:
+                certificate = _parsed(await self._get(url))
+                if len(self._kept) >= _KEPT:
+                    self._kept.clear()
+                self._kept[url] = certificate
+            return self._kept[url]
 
     async def _get(self, url: str) -> bytes:
         try:
@@ -74,7 +79,7 @@ class Certificates:
         await self._session.close()
 
 
-def _parsed(pem: bytes) -> tuple[RSAPublicKey, datetime, datetime]:
+def _parsed(pem: bytes) -> _Certificate:
     try:
         certificate = x509.load_pem_x509_certificate(pem)
         key = certificate.public_key()

@@ -21,13 +21,23 @@ COMPLAINTS = "complaints"
 
 _TIMEOUT_S = 60.0
 _COMMANDS_MAX = 200  # a connection that says more wants something else
-_CONNECTIONS_MAX = 200
+CONNECTIONS_MAX = 200  # at once; more are told to come later
 
 log = logs.get(__name__)
 
 
 class InletPortTaken(Exception):
     """The port can't be bound."""
+
+
+class _Full(asyncio.Protocol):
+    """Sends away whoever connects, before anything was said."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Say why, and close (asyncio)."""
+        assert isinstance(transport, asyncio.Transport)
+        transport.write(b"421 4.3.2 too many connections\r\n")
+        transport.close()
 
 
 class Inlet:
@@ -58,8 +68,10 @@ class Inlet:
             each.close()
         await self._server.wait_closed()
 
-    def _connection(self) -> SMTP:
-        made = SMTP(
+    def _connection(self) -> asyncio.BaseProtocol:
+        if sum(each.transport is not None for each in self._connections) >= CONNECTIONS_MAX:
+            return _Full()
+        made: asyncio.StreamReaderProtocol = SMTP(
             self,
             data_size_limit=LONGEST_MESSAGE,
             enable_SMTPUTF8=True,
@@ -71,15 +83,6 @@ class Inlet:
         )
         self._connections.add(made)
         return made
-
-    async def handle_EHLO(  # noqa: N802 - aiosmtpd's name for it
-        self, server: SMTP, session: Session, envelope: Envelope, hostname: str, responses: list[str]
-    ) -> list[str]:
-        """Too many at once are told to come later."""
-        session.host_name = hostname
-        if sum(each.transport is not None for each in self._connections) > _CONNECTIONS_MAX:
-            return ["421 4.3.2 too many connections"]
-        return responses
 
     async def handle_RCPT(  # noqa: N802 - aiosmtpd's name for it
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]

@@ -9,13 +9,21 @@ import re
 from dataclasses import dataclass
 from email import message_from_bytes
 from email.message import Message
+from email.policy import Compat32
 from email.utils import parseaddr
+from itertools import islice
 
 from clarion_core.domain.bounce import BounceCategory, of_enhanced
 from clarion_core.domain.feedback import Fact, FactKind
 from clarion_edge.moments import milliseconds
 
 PARTS_MAX = 200
+# The parser looks at each line once for every multipart that is open: without bounds, a megabyte takes it a minute.
+LINES_MAX = 20_000
+MULTIPARTS_MAX = 50
+_FIELD_MAX, _FROM_MAX = 4_000, 400
+_LINE_END = re.compile(rb"\r\n?|\n")
+_MULTIPART = re.compile(rb"multipart/", re.IGNORECASE)
 _ENHANCED = re.compile(r"(?<![\d.])[45]\.\d{1,3}\.\d{1,3}(?![\d.])")
 _WORD = re.compile(r"[a-z-]+")
 _REPLY = re.compile(r"(?:\A|[\s;])([45]\d\d)(?=[\s-]|\Z)")
@@ -45,13 +53,37 @@ class Returned:
 NOTHING = Returned()
 
 
+class _Short(Compat32):
+    """How a message is parsed: no field is longer than what anybody has to say in one."""
+
+    def header_source_parse(self, sourcelines: list[str]) -> tuple[str, str]:
+        """A field's name and value (email)."""
+        name, value = super().header_source_parse(sourcelines)
+        return name, value[:_FIELD_MAX]
+
+
+_SHORT = _Short()
+
+
 def read(content: bytes, *, sender: str, provider: str) -> Returned:
     """What a message that came to a bounce address tells. `sender` is the envelope's: a report's is empty."""
+    content = _beginning(content)
     try:
-        message = message_from_bytes(content)
-        parts = _parts(message)
-    except RecursionError:  # parts within parts, and no report
-        return _unreadable(provider) if not sender else NOTHING
+        if len(list(islice(_MULTIPART.finditer(content), MULTIPARTS_MAX + 1))) <= MULTIPARTS_MAX:
+            return _read(message_from_bytes(content, policy=_SHORT), sender, provider)
+    except RecursionError:
+        pass
+    return _unreadable(provider) if not sender else NOTHING  # parts within parts, and no report
+
+
+def _beginning(content: bytes) -> bytes:
+    """As many lines as are read: what a report tells stands before the message that it is about."""
+    end = next(islice(_LINE_END.finditer(content), LINES_MAX, None), None)
+    return content[: end.start()] if end else content
+
+
+def _read(message: Message, sender: str, provider: str) -> Returned:
+    parts = _parts(message)
     for part in parts:
         match part.get_content_type():
             case "message/delivery-status":
@@ -141,7 +173,7 @@ def _complaint(part: Message, parts: list[Message], provider: str) -> Returned:
 
 def _is_automatic(message: Message) -> bool:
     """An answer that a machine gives for a person (RFC 3834), and not one of the mail system."""
-    if parseaddr(_value(message, "From"))[1].partition("@")[0].lower() in _DAEMONS:
+    if parseaddr(_value(message, "From")[:_FROM_MAX])[1].partition("@")[0].lower() in _DAEMONS:
         return False
     submitted = _WORD.match(_value(message, "Auto-Submitted").lower())
     told = [name for name in ("X-Autoreply", "X-Autorespond", "X-Autoresponder") if message.get(name)]

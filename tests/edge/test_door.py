@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from clarion_core.domain.feedback import FactKind
 from clarion_core.store.store import Store
+from clarion_edge import patience
 from clarion_edge.door import LONGEST_BODY
 from clarion_stack.redis import RedisServer
 from support.edge import SECRET, Door
@@ -167,3 +169,22 @@ async def test_whatever_comes_is_no_defect_of_ours(door: Door, source: str, body
     headers = {"X-Key": SECRET, "X-Twilio-Signature": "AAAA", "Content-Type": kind}
     async with door.http.post(f"{door.url}/receipts/{source}?{query}", data=body, headers=headers) as answer:
         assert answer.status in (200, 400, 403)
+
+
+@pytest.mark.parametrize("first", [b"", b"GET /receipts/any HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"])
+async def test_a_connection_that_never_comes_to_the_point_is_dropped(
+    door: Door, monkeypatch: pytest.MonkeyPatch, first: bytes
+) -> None:
+    monkeypatch.setattr(patience, "REQUEST_S", 0.2)
+    await door.open(FILE)
+    reader, writer = await asyncio.open_connection("127.0.0.1", door.edge.port)
+    writer.write(first + b"GET / HTTP/1.1\r\n")
+    answered = asyncio.create_task(reader.read())
+    with contextlib.suppress(OSError):
+        while not answered.done():  # a letter now and then keeps nothing open
+            writer.write(b"a")
+            await writer.drain()
+            await asyncio.wait([answered], timeout=0.01)
+    with contextlib.suppress(OSError):
+        assert (await answered).startswith(b"HTTP/1.1 403" if first else b"")
+    writer.close()

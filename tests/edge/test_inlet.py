@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import aiosmtplib
 import pytest
 from aiosmtplib import SMTP, SMTPRecipientRefused
@@ -10,6 +12,7 @@ from clarion_core import verp
 from clarion_core.domain.bounce import BounceType
 from clarion_core.domain.feedback import FactKind
 from clarion_core.domain.suppression import SuppressionReason
+from clarion_edge import inlet
 from clarion_edge.inlet import LONGEST_MESSAGE
 from support.bounces import ARF, AUTO_REPLY, QMAIL, report, wire
 from support.edge import BOUNCES, SECRET, Door
@@ -125,3 +128,19 @@ async def test_both_secrets_of_a_change_are_known(door: Door, monkeypatch: pytes
     await send(door, door.bounce_address(first), report())
     await send(door, verp.encode(second, BOUNCES, b"the secret that is used from now on"), report())
     assert [len(each.facts) for each in await door.deliveries()] == [1, 1]
+
+
+@pytest.mark.parametrize("hello", [b"", b"HELO a\r\n", b"EHLO a\r\n"])
+async def test_who_comes_while_too_many_are_connected_is_told_to_come_later(
+    door: Door, monkeypatch: pytest.MonkeyPatch, hello: bytes
+) -> None:
+    monkeypatch.setattr(inlet, "CONNECTIONS_MAX", 2)
+    await door.open(FILE, edge_mail=MAIL)
+    present = [await asyncio.open_connection("127.0.0.1", door.edge.mail_port) for _ in range(2)]
+    for reader, writer in present:
+        assert (await reader.readline()).startswith(b"220 ")
+        writer.write(hello)
+    reader, writer = await asyncio.open_connection("127.0.0.1", door.edge.mail_port)
+    assert await reader.read() == b"421 4.3.2 too many connections\r\n"
+    for _, each in [*present, (reader, writer)]:
+        each.close()

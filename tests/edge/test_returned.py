@@ -132,3 +132,34 @@ def test_many_parts_are_not_all_looked_at() -> None:
     late = b"--b\r\nContent-Type: message/delivery-status\r\n\r\n\r\nAction: delivered\r\n\r\n--b--"
     head = b"Content-Type: multipart/report; boundary=b\r\n\r\n"
     assert fact_of(head + part * 300 + late) == UNDETERMINED
+
+
+def nested(depth: int) -> bytes:
+    """Multiparts within multiparts, and a megabyte of empty lines in the innermost."""
+    head = b"MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b0\r\n\r\n"
+    for number in range(1, depth):
+        head += b"--b%d\r\nContent-Type: multipart/mixed; boundary=b%d\r\n\r\n" % (number - 1, number)
+    return head + b"--b%d\r\n\r\n" % (depth - 1) + b"\r\n" * 500_000
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        nested(20),
+        nested(90),
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"--b\r\n\r\n" * 100_000,
+        b"Content-Type: multipart/report; boundary=b\r\n\r\n--b\r\nContent-Type: message/delivery-status\r\n\r\n"
+        + b"A: b\r\n\r\n" * 100_000,
+        b"Content-Type: multipart/mixed;" + b"\r\n a*0=b;" * 100_000 + b"\r\n\r\n",
+        b"From: " + b"(" * 500_000 + b"\r\n\r\n",
+        b"From: " + b"<" * 500_000 + b"\r\n\r\n",
+    ],
+    ids=["20 deep", "90 deep", "many parts", "many blocks", "many parameters", "comments in comments", "angles"],
+)
+def test_a_message_made_to_take_long_is_read_as_far_as_it_makes_sense(content: bytes) -> None:
+    assert fact_of(content) == UNDETERMINED
+
+
+def test_a_report_before_a_returned_message_of_many_lines_is_read() -> None:
+    returned = report().replace(b"Subject:", b"Subject:", 1) + b"x\r\n" * 100_000
+    assert fact_of(returned) == fact_of(report())
