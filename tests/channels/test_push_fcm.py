@@ -77,8 +77,9 @@ async def test_what_may_arrive_later_says_when(
     assert (outcome.reason, outcome.retry_after_s) == (reason, wait_s)
 
 
-async def test_a_gateway_that_gave_up_leaves_it_open(firebase: FcmPeer) -> None:
-    assert isinstance(await send(firebase, "gateway:x"), Ambiguous)
+@pytest.mark.parametrize("token", ["gateway:x", "bad:x"])
+async def test_a_gateway_that_gave_up_leaves_it_open(firebase: FcmPeer, token: str) -> None:
+    assert isinstance(await send(firebase, token), Ambiguous)
 
 
 async def test_a_field_that_does_not_fit_is_the_messages_fault(firebase: FcmPeer) -> None:

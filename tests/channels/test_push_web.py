@@ -142,8 +142,9 @@ async def test_what_may_arrive_later_says_when(
     assert await sent(browsers, "odd") == expected
 
 
-async def test_a_gateway_that_gave_up_leaves_it_open(browsers: WebPushPeer) -> None:
-    browsers.service.statuses["odd"] = (504, {})
+@pytest.mark.parametrize("status", [502, 504])
+async def test_a_gateway_that_gave_up_leaves_it_open(browsers: WebPushPeer, status: int) -> None:
+    browsers.service.statuses["odd"] = (status, {})
     assert isinstance(await sent(browsers, "odd"), Ambiguous)
 
 

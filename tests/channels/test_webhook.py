@@ -12,7 +12,8 @@ import structlog
 from clarion_core.configuration.webhook import WebhookPart
 from clarion_core.domain.breaker import BADLY, NOTHING, WELL, verdict
 from clarion_core.domain.delivery import Reason
-from clarion_core.domain.outcome import AddressFact, Outcome, PermanentFailure, Sent, TransientFailure
+from clarion_core.domain.error_class import ErrorClass
+from clarion_core.domain.outcome import AddressFact, Ambiguous, Outcome, PermanentFailure, Sent, TransientFailure
 from clarion_core.domain.routing import fails_over
 from clarion_core.domain.suppression import fact_of
 from clarion_workers.channels.guard import Guard
@@ -58,7 +59,7 @@ async def outcome_of(channel: WebhookChannel, url: str, **changes: Any) -> Outco
     [
         *((status, TransientFailure, Reason.RECIPIENT_DEFERRED) for status in (300, 301, 302, 303, 304, 307, 308)),
         *((status, TransientFailure, Reason.RECIPIENT_DEFERRED) for status in (400, 401, 403, 404, 405, 408, 409, 422)),
-        *((status, TransientFailure, Reason.RECIPIENT_DEFERRED) for status in (429, 500, 501, 502, 503, 504, 599)),
+        *((status, TransientFailure, Reason.RECIPIENT_DEFERRED) for status in (429, 500, 501, 503, 505, 599)),
         (410, PermanentFailure, Reason.ENDPOINT_GONE),
         (413, PermanentFailure, Reason.MESSAGE_REFUSED),
         (415, PermanentFailure, Reason.MESSAGE_REFUSED),
@@ -75,6 +76,13 @@ async def test_a_status_has_one_meaning_and_its_answer_is_not_shown(
     assert outcome.detail.partition(":")[0] == f"answered {status}"
     assert "nobody" not in outcome.detail
     assert getattr(outcome, "retry_after_s", 7.0) == 7.0
+
+
+@pytest.mark.parametrize("status", [502, 504])
+async def test_what_a_gateway_heard_nothing_of_may_have_arrived(consumer: Consumer, channel: Open, status: int) -> None:
+    consumer.statuses["x"] = status, {}
+    outcome = await outcome_of(channel(), f"{consumer.origin}/x/")
+    assert outcome == Ambiguous(detail=f"answered {status}", silent=ErrorClass.RECIPIENT)
 
 
 async def test_an_endpoint_that_is_gone_is_suppressed_and_one_that_may_not_be_called_is_not(

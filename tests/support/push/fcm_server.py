@@ -32,6 +32,7 @@ ANSWERS: dict[str, tuple[int, str, str, str]] = {
     "third": (401, "UNAUTHENTICATED", "THIRD_PARTY_AUTH_ERROR", "Auth error from APNS or Web Push Service"),
     "denied": (403, "PERMISSION_DENIED", "", "Permission 'cloudmessaging.messages.create' denied"),
     "gateway": (504, "DEADLINE_EXCEEDED", "", "Deadline expired."),
+    "bad": (502, "", "", "Bad Gateway"),
     "strange": (418, "", "", ""),
     "throttle": (429, "RESOURCE_EXHAUSTED", "QUOTA_EXCEEDED", "Quota exceeded."),
 }  # fmt: skip

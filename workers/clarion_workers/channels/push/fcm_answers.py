@@ -82,7 +82,10 @@ def _meaning(answer: Answer, error: Error, detail: str) -> Outcome:
             return PermanentFailure(reason=reason, detail=detail)
         case "THIRD_PARTY_AUTH_ERROR":  # the project's own credentials for APNs or Web Push
             return TransientFailure(reason=Reason.PROVIDER_CREDENTIALS, detail=detail)
-    if answer.status == 504:  # a gateway's time was over: nobody knows what became of it behind it
+    if answer.status in (
+        502,
+        504,
+    ):  # a gateway had no answer that it understood, or none: nobody knows what became of it
         return Ambiguous(detail=detail)
     if answer.status in (401, 403, 404):  # unknown, not allowed, or no such project
         return TransientFailure(reason=Reason.PROVIDER_CREDENTIALS, detail=detail)

@@ -90,7 +90,9 @@ class WebPushChannel(HttpChannel[PushMessage]):
                 return PermanentFailure(reason=Reason.DEVICE_GONE, detail=detail)
             case 401 | 403:
                 return TransientFailure(reason=Reason.PROVIDER_CREDENTIALS, detail=detail)
-            case 504:  # a gateway's time was over: nobody knows what became of it behind it
+            case (
+                502 | 504
+            ):  # a gateway had no answer in time, or none that it understood: nobody knows what became of it
                 return Ambiguous(detail=detail)
             case status if 400 <= status < 429:
                 return PermanentFailure(reason=Reason.MESSAGE_REFUSED, detail=detail)

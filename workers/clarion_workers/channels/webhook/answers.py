@@ -22,6 +22,8 @@ WAIT_MAX_S = 86_400.0
 # The same bytes would be too many, or of a wrong type, again. All other failures may be mended at the endpoint, and the
 # specification has them repeated.
 _MESSAGE = frozenset({413, 415})
+# A gateway asked somebody behind it, who did not answer as it should: nobody knows what became of the call there.
+_GATEWAY = frozenset({502, 504})
 _OUR_OWN = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EADDRNOTAVAIL})
 
 
@@ -34,6 +36,8 @@ def meaning(answer: Answer) -> Outcome:
         return PermanentFailure(reason=Reason.ENDPOINT_GONE, detail=detail)
     if status in _MESSAGE:
         return PermanentFailure(reason=Reason.MESSAGE_REFUSED, detail=detail)
+    if status in _GATEWAY:
+        return Ambiguous(detail=detail, silent=ErrorClass.RECIPIENT)
     if 300 <= status < 400:
         detail += ": redirects are not followed"
     wait_s = answer.retry_after_s()
