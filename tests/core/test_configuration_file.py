@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 from pathlib import Path
 from typing import Any, get_args
@@ -16,6 +18,7 @@ from clarion_core.domain.campaign import RetryPolicy, Throttle
 from clarion_core.domain.channel import ChannelConfiguration, Provider, Routing
 from clarion_core.domain.medium import Medium
 from clarion_core.settings import WorkerSettings, allowed
+from support.push.notifications import p256_private_key, pem, rsa_private_key
 
 ROOT = Path(__file__).parents[2]
 SECRET = "canary4711"
@@ -69,7 +72,9 @@ def smtp(fields: str) -> str:
 
 
 def test_the_example_says_what_it_says() -> None:
-    email = email_of(ROOT / "examples" / "channels.yaml", {"RELAY_PASSWORD": SECRET})
+    found = read(ROOT / "examples" / "channels.yaml", example_secrets())
+    email = found.email
+    assert email
     assert email.configuration(Medium.EMAIL) == ChannelConfiguration(
         channel="email",
         routing=Routing.ORDER,
@@ -85,6 +90,37 @@ def test_the_example_says_what_it_says() -> None:
     assert primary.password
     assert primary.password.read({"RELAY_PASSWORD": SECRET}) == SECRET
     assert (backup.connections, backup.password) == (8, None)
+    named = {channel: [each.name for each in getattr(found, channel).providers] for channel in CHANNELS}
+    assert named == {
+        "email": ["primary", "backup"],
+        "sms": ["carrier", "twilio"],
+        "push": ["android", "apple", "browsers"],
+        "webhook": ["endpoints"],
+    }
+    kinds = [each.kind for channel in CHANNELS for each in getattr(found, channel).providers]
+    assert kinds == ["smtp", "smtp", "smpp", "twilio", "fcm", "apns", "webpush", "webhook"]
+
+
+def test_every_secret_of_the_example_is_asked_for() -> None:
+    path = ROOT / "examples" / "channels.yaml"
+    for name in example_secrets():
+        with pytest.raises(ChannelsInvalid) as refused:
+            read(path, {known: value for known, value in example_secrets().items() if known != name})
+        assert "the name of an environment variable that is set" in str(refused.value)
+
+
+def example_secrets() -> dict[str, str]:
+    """What the example refers to."""
+    account = {"client_email": "c@example.com", "private_key": pem(rsa_private_key()), "project_id": "shop"}
+    webhook = "whsec_" + base64.b64encode(bytes(32)).decode()
+    return {
+        "RELAY_PASSWORD": SECRET,
+        "SMSC_PASSWORD": SECRET,
+        "TWILIO_AUTH_TOKEN": SECRET,
+        "FIREBASE_KEY": json.dumps(account),
+        **dict.fromkeys(("APNS_KEY", "VAPID_PRIVATE_KEY"), pem(p256_private_key())),
+        **dict.fromkeys(("WEBHOOK_SECRET", "PARTNER_SECRET", "PARTNER_SECRET_BEFORE"), webhook),
+    }
 
 
 def test_the_readmes_file_fits(file: Path) -> None:
