@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import uvloop
@@ -66,8 +67,10 @@ class Writer:
 class Loop:
     """Sends orders as fast as one process can."""
 
-    def __init__(self, smtp_port: int) -> None:
-        self._email = EmailChannel(from_settings(WorkerSettings(smtp_port=smtp_port)))
+    def __init__(self, smtp_port: int, ca_file: Path | None = None) -> None:
+        security = "tls" if ca_file else "none"
+        settings = WorkerSettings(smtp_port=smtp_port, smtp_security=security, smtp_ca_file=ca_file)
+        self._email = EmailChannel(from_settings(settings))
         self._writer = Writer()
 
     async def run(self, count: int) -> float:
@@ -97,8 +100,8 @@ def messages_of(count: int) -> list[EmailMessage]:
     return Writer().write(list(enumerate(orders.plain(count))))
 
 
-async def _run(smtp_port: int, count: int) -> None:
-    loop = Loop(smtp_port)
+async def _run(smtp_port: int, count: int, ca_file: Path | None) -> None:
+    loop = Loop(smtp_port, ca_file)
     await loop.run(BATCH)  # compiles the templates and opens the connections
     print('{"event": "ready"}', flush=True)  # noqa: T201
     before = time.process_time()
@@ -112,8 +115,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="the bare loop")
     parser.add_argument("--smtp-port", type=int, required=True)
     parser.add_argument("--count", type=int, required=True)
+    parser.add_argument("--ca-file", type=Path, help="with TLS, trusting these")
     arguments = parser.parse_args()
-    uvloop.run(_run(arguments.smtp_port, arguments.count))
+    uvloop.run(_run(arguments.smtp_port, arguments.count, arguments.ca_file))
 
 
 if __name__ == "__main__":

@@ -81,9 +81,9 @@ async def send(clarion: Stand, sinks: SinkWatch, calls: Sequence[bytes], count: 
     return await sinks.last(PATIENCE_S) - started
 
 
-def bare_loop(plan: Plan, port: int) -> dict[str, float]:
+def bare_loop(plan: Plan, port: int, *options: object) -> dict[str, float]:
     """Run the bare loop; what it says."""
-    command = module("benchmarks.bare", "--smtp-port", port, "--count", plan.bare)
+    command = module("benchmarks.bare", "--smtp-port", port, "--count", plan.bare, *options)
     with Child("bare", command, plan.directory, '"ready"') as child:
         return child.wait_for('"seconds"', PATIENCE_S)
 

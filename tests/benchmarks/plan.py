@@ -17,6 +17,7 @@ class Plan:
     warm: int = 10_000  # deliveries before memory is looked at
     deliveries: int = 40_000  # a round
     deliver_rounds: int = 5
+    far_rounds: int = 3  # with TLS, and to a slow sink
     bare: int = 20_000
     obvious: int = 3_000
     peer_rounds: int = 3
@@ -53,6 +54,7 @@ class Plan:
             warm=1_000,
             deliveries=4_000,
             deliver_rounds=1,
+            far_rounds=1,
             bare=4_000,
             obvious=400,
             peer_rounds=1,

@@ -52,6 +52,8 @@ BARS: Mapping[str, Bar] = {
     "accept_batch": Bar("ratio", True, 6),
     "deliver_vs_bare": Bar("ratio", True, 0.6),
     "smpp": Bar("ratio", True, 0.5),
+    "smtp_tls": Bar("ratio", True, 0.5),
+    "slow_sink": Bar("value", True, 2_000),
     "deliver_vs_obvious": Bar("ratio", True, 30),
     "deliver_vs_celery": Bar("ratio", True, 10),
     "deliver_vs_bullmq": Bar("ratio", True, 4),

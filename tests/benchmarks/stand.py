@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,13 +36,14 @@ CALLS_AT_ONCE = 4
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stand:
     """A running Clarion. `pids` are its processes by name, the renderer is the worker's child; `environment` is what
-    they were told.
+    they were told. Mail goes to `mail_port`; at `sink_port` the sink is asked.
     """
 
     place: Path
     target: str
     redis_url: str
     sink_port: int
+    mail_port: int
     pids: dict[str, int]
     environment: dict[str, str]
 
@@ -61,9 +62,9 @@ def directory() -> Iterator[Path]:
 
 
 @contextmanager
-def sink(place: Path, *, name: str = "sink", timed: bool = False) -> Iterator[Child]:
-    """The counting sink; timed, it also notes when each message came."""
-    command = module("support.smtp_sink", "--fast", *(["--times"] if timed else []))
+def sink(place: Path, *, name: str = "sink", timed: bool = False, options: Sequence[object] = ()) -> Iterator[Child]:
+    """The counting sink; timed, it also notes when each message came. `options` as `support.smtp_sink` has them."""
+    command = module("support.smtp_sink", "--fast", *(["--times"] if timed else []), *options)
     with Child(name, command, place, '"port"') as child:
         yield child
 
@@ -77,10 +78,14 @@ async def stand(
     maxmemory: str = "1gb",
     profiled: str = "",
     report: Path = Path(os.devnull),
+    sink_options: Sequence[object] = (),
+    settings: Mapping[str, str] | None = None,
+    port: str = "port",
 ) -> AsyncIterator[Stand]:
     """A Clarion with an empty store and the example campaign LIVE in it.
 
-    The process called `profiled`, server or worker, runs under cProfile and leaves a `report`.
+    `settings` are told besides; mail goes to the sink's port that is called `port`. The process called `profiled`,
+    server or worker, runs under cProfile and leaves a `report`.
     """
 
     def program(name: str) -> list[str]:
@@ -90,8 +95,8 @@ async def stand(
     with ExitStack() as stack:
         own = Path(stack.enter_context(_fresh(place)))
         redis = stack.enter_context(RedisServer(own / "redis", extra={"maxmemory": maxmemory}))
-        mail = stack.enter_context(sink(own, timed=timed))
-        told = _settings(redis, mail.said["port"])
+        mail = stack.enter_context(sink(own, timed=timed, options=sink_options))
+        told = _settings(redis, mail.said[port]) | dict(settings or {})
         server = stack.enter_context(Child("server", program("server"), own, '"serving"', told))
         pids = {"redis": redis.pid or 0, "server": server.pid, "sink": mail.pid}
         if worker:
@@ -103,6 +108,7 @@ async def stand(
             target=str(server.said["address"]),
             redis_url=redis.url,
             sink_port=mail.said["port"],
+            mail_port=mail.said[port],
             pids=pids,
             environment=told,
         )

@@ -33,6 +33,7 @@ from types import TracebackType
 from typing import TextIO
 
 from support.fast_sink import FastSink
+from support.slow_sink import slow_sink
 from support.smtp_dialogue import SCRIPTED, Dialogue, Dropped, Features, Received
 from support.timed_sink import TimedSink
 
@@ -198,8 +199,15 @@ async def _run(arguments: argparse.Namespace) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     if arguments.fast:
-        server = await loop.create_server(TimedSink if arguments.times else FastSink, "127.0.0.1", arguments.port)
-        print(json.dumps({"port": server.sockets[0].getsockname()[1]}), flush=True)  # noqa: T201
+        kind = slow_sink(arguments.answer_s) if arguments.answer_s else TimedSink if arguments.times else FastSink
+        server = await loop.create_server(kind, "127.0.0.1", arguments.port)
+        ports = {"port": server.sockets[0].getsockname()[1]}
+        if arguments.cert:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(arguments.cert)
+            secured = await loop.create_server(kind, "127.0.0.1", 0, ssl=context)
+            ports["tls_port"] = secured.sockets[0].getsockname()[1]
+        print(json.dumps(ports), flush=True)  # noqa: T201
         await stop.wait()
         server.close()
         return
@@ -220,6 +228,8 @@ def main() -> None:
     parser.add_argument("--no-pipelining", action="store_true")
     parser.add_argument("--fast", action="store_true", help="count only, for benchmarks")
     parser.add_argument("--times", action="store_true", help="with --fast: note when each message came, and to whom")
+    parser.add_argument("--answer-s", type=float, default=0.0, help="with --fast: answer each message after so long")
+    parser.add_argument("--cert", type=Path, help="with --fast: a second port with TLS; PEM of certificate and key")
     arguments = parser.parse_args()
     try:
         import uvloop
