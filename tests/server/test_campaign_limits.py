@@ -41,6 +41,7 @@ async def test_pace_and_age_read_as_they_were_written(clarion: Clarion) -> None:
     ).campaign
     read = await current(clarion)
     read.ClearField("counts")
+    read.ClearField("feedback")
     assert read == made
     assert (read.category, read.time_to_live_s) == (Proto.CATEGORY_URGENT, 900)
     assert read.throttle == campaign_pb2.ThrottlePolicy(rate_per_s=0.5, burst=3)

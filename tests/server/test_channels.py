@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from grpc import StatusCode
 
-from clarion.v1 import campaign_pb2, trigger_pb2
+from clarion.v1 import campaign_pb2, channel_configuration_pb2, channel_configuration_service_pb2, trigger_pb2
 from clarion.v1 import campaign_service_pb2 as pb
+from clarion_server.values import to_struct
 from support.clarion import Clarion, a_campaign, a_recipient, a_trigger, an_email
 from support.contents import NUMBER, TOKENS, a_device, a_push, a_webhook, an_sms
 from support.refusal import refused
@@ -34,6 +35,24 @@ EVERYTHING = a_push(
 )
 
 
+async def configured(clarion: Clarion, content: campaign_pb2.Content) -> None:
+    """The configuration that a content names."""
+    channel = content.WhichOneof("kind") or ""
+    secret = {"env": "CLARION_SECRET_IT"}
+    providers = {
+        "sms": {"smpp": {"host": "127.0.0.1", "system_id": "clarion"}},
+        "push": {"fcm": {"credentials": secret}},
+        "webhook": {"webhook": {"secrets": [secret]}},
+    }
+    settings = {"providers": [{"name": "main", **providers[channel]}]}
+    configuration = channel_configuration_pb2.ChannelConfiguration(channel=channel, settings=to_struct(settings))
+    await clarion.configurations.CreateChannelConfiguration(
+        channel_configuration_service_pb2.CreateChannelConfigurationRequest(
+            channel_configuration_id=content.channel_configuration, channel_configuration=configuration
+        )
+    )
+
+
 async def test_contents_of_all_channels_read_as_they_were_written_and_in_that_order(clarion: Clarion) -> None:
     contents = [
         a_webhook({"a": [1, None, True, {"b": "{{ recipient.user_id }}"}]}, "partners", url="https://api.example/x"),
@@ -41,6 +60,8 @@ async def test_contents_of_all_channels_read_as_they_were_written_and_in_that_or
         EVERYTHING,
         an_email(),
     ]
+    for content in contents[:3]:
+        await configured(clarion, content)
     made = await clarion.live_campaign(contents=contents)
     assert list(made.contents) == contents
     read = (await clarion.campaigns.GetCampaign(pb.GetCampaignRequest(name=made.name))).campaign
