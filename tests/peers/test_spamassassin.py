@@ -7,8 +7,9 @@ import subprocess
 import time
 from pathlib import Path
 
-from clarion_core.content.compiled import CompiledEmail
-from clarion_core.content.types import RenderedEmail
+from clarion_core.content.compiled import CompiledContent
+from clarion_core.content.types import HTML, SUBJECT, TEXT, RenderedTexts
+from clarion_core.domain.medium import Channel
 from clarion_workers.channels.email import EmailMessage, Letterhead
 from clarion_workers.channels.email.letterhead import Bounces, Unsubscribing
 from clarion_workers.channels.email.message import BuiltEmail
@@ -52,23 +53,23 @@ def one_of_a_box(content: bytes) -> bytes:
 def example_messages() -> dict[str, bytes]:
     """One order of each locale, as it goes out."""
     campaign = revision()
-    compiled, builder = CompiledEmail(campaign), MimeBuilder("shop.example", SHARED)
+    compiled, builder = CompiledContent(campaign, Channel.EMAIL), MimeBuilder("shop.example", SHARED)
     found: dict[str, bytes] = {}
     for number, order in enumerate(valid_orders()):
         request = request_of(order)
         if request.locale in found:
             continue
         rendered = compiled.render(request)
-        assert isinstance(rendered, RenderedEmail)
+        assert isinstance(rendered, RenderedTexts)
         assert campaign.definition.email
         message = EmailMessage(
             delivery_id=f"00j4k00000000000000000e-{number}",
             sender=campaign.definition.email.sender,
             reply_to=campaign.definition.email.reply_to,
             to_address=request.email,
-            subject=rendered.subject,
-            html=rendered.html,
-            text=rendered.text,
+            subject=rendered.get(SUBJECT),
+            html=rendered.texts[HTML],
+            text=rendered.texts[TEXT],
             date_s=time.time(),
             workspace="default",
             campaign="order-confirmation",
