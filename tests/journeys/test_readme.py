@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from clarion_core.settings import CoreSettings, ServerSettings, WorkerSettings, variable
+from clarion_core.settings import CoreSettings, EdgeSettings, ServerSettings, WorkerSettings, variable
 from support.clarion import Clarion
 from support.grpcurl import translated
 from support.readme import Terminal, commands, follow
@@ -116,7 +116,7 @@ def test_grpcurl_becomes_buf_curl() -> None:
     assert translated(["-plaintext", "localhost:7171", "list"]) == [*common, "--list-methods", "http://localhost:7171"]
 
 
-@pytest.mark.parametrize("settings", [ServerSettings, WorkerSettings])
+@pytest.mark.parametrize("settings", [ServerSettings, WorkerSettings, EdgeSettings])
 def test_the_table_of_settings_has_every_setting_with_its_default_and_range(settings: type[CoreSettings]) -> None:
     rows = [line.split("|")[1:-1] for line in README.splitlines() if line.startswith("| `CLARION_")]
     table = {row[0].strip(" `"): [cell.strip() for cell in row[1:]] for row in rows}
