@@ -46,7 +46,7 @@ from clarion_server.campaigning import Campaigns
 from clarion_server.catalogue import Catalogue
 from clarion_server.commit import Committer
 from clarion_server.configuration_service import ChannelConfigurationService
-from clarion_server.configuring import Configuring
+from clarion_server.configuring import TEST_S, Configuring
 from clarion_server.dead_letters import DeadLetters
 from clarion_server.delivery_service import DeliveryService
 from clarion_server.edge import MAX_REQUEST, Edge
@@ -79,8 +79,8 @@ log = logs.get(__name__)
 class Server:
     """A gRPC server with everything it stands on."""
 
-    def __init__(self, settings: ServerSettings, *, heartbeat_s: float = HEARTBEAT_S) -> None:
-        self._settings = settings
+    def __init__(self, settings: ServerSettings, *, heartbeat_s: float = HEARTBEAT_S, test_s: float = TEST_S) -> None:
+        self._settings, self._test_s = settings, test_s
         self._store = Store(connect(settings.redis_url))
         self._blocking = Store(connect_blocking(settings.redis_url))
         self._readiness = Readiness(self._store, SERVICES)
@@ -187,7 +187,7 @@ class Server:
             DeadLetterStore(store, settings.shards, settings.retention_s), trigger_store, campaigns
         )
         server = grpc.aio.server(interceptors=[self._edge], options=_options(settings))
-        configuring = Configuring(Configurations(store), campaigns, self._blocking)
+        configuring = Configuring(Configurations(store), campaigns, self._blocking, test_s=self._test_s)
         campaign_service_pb2_grpc.add_CampaignServiceServicer_to_server(
             CampaignService(Campaigns(campaigns, self._renderer, configuring.content_problems)), server
         )

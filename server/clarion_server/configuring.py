@@ -35,8 +35,10 @@ PATH = "channel_configuration"
 class Configuring:
     """Reads and changes channel configurations. Changes answer with it and whether an earlier call made them."""
 
-    def __init__(self, store: Configurations, campaigns: CampaignStore, blocking: Store) -> None:
-        self._store, self._campaigns, self._blocking = store, campaigns, blocking
+    def __init__(
+        self, store: Configurations, campaigns: CampaignStore, blocking: Store, *, test_s: float = TEST_S
+    ) -> None:
+        self._store, self._campaigns, self._blocking, self._test_s = store, campaigns, blocking, test_s
 
     async def get(self, workspace: str, configuration_id: str, version: int = 0) -> Configuration:
         """A configuration as it is, or was. `ChannelConfigurationNotFound`."""
@@ -110,7 +112,9 @@ class Configuring:
 
     async def test(self, workspace: str, configuration_id: str) -> tuple[str, tuple[Finding, ...]]:
         """Have a worker connect to the providers; the worker, and what it found. `NoWorker`."""
-        told = await self._store.ask(workspace, configuration_id, blocking=self._blocking, wait_s=TEST_S)
+        if configuration_id not in list(Channel):  # which workers may have in their file
+            await self.get(workspace, configuration_id)
+        told = await self._store.ask(workspace, configuration_id, blocking=self._blocking, wait_s=self._test_s)
         if not told.known:
             raise ChannelConfigurationNotFound(configuration_name(configuration_id))
         return told.worker, told.findings
@@ -120,12 +124,11 @@ class Configuring:
         problems: list[FieldProblem] = []
         for index, (channel, content) in enumerate(definition.contents.items()):
             place = f"{path}.contents[{index}]"
-            found = None
-            if content.configuration:
-                found = (await self._store.read(workspace, content.configuration)).configuration
-                if found is None and content.configuration != channel.value:
-                    problems.append(_there_is_none(place, content.configuration))
-                    continue
+            name = content.configuration or channel.value
+            found = (await self._store.read(workspace, name)).configuration
+            if found is None and name != channel.value:
+                problems.append(_there_is_none(place, name))
+                continue
             if found is not None:
                 problems += _unfit(found, channel, definition.category, place)
                 problems += _overridden(found, content, place)

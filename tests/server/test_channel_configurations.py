@@ -113,6 +113,13 @@ async def test_a_secret_is_a_reference_to_what_is_meant_for_it(
     assert "hunter2" not in refused.message + repr(refused.violations)
 
 
+async def test_what_people_answer_concerns_the_configurations_own_workspace(service: Any) -> None:
+    sms = {"providers": [{"name": "m", "smpp": {"host": "127.0.0.1", "system_id": "a"}}], "workspaces": ["other"]}
+    refused = await refusal_of(create(service, Proto(channel="sms", settings=to_struct(sms)), "orders-sms"))
+    assert refused.violations.keys() == {"channel_configuration.settings.workspaces"}
+    assert "must be left out" in refused.violations["channel_configuration.settings.workspaces"]
+
+
 async def test_channel_and_category_are_fixed(service: Any) -> None:
     await create(service, mail(category=campaign_pb2.Campaign.CATEGORY_MARKETING))
     sms = Proto(name=NAME, channel="sms", category=campaign_pb2.Campaign.CATEGORY_TRANSACTIONAL)
@@ -196,6 +203,13 @@ async def test_who_decides_the_sender_is_the_configurations_to_say(service: Any,
     assert "has none either" in refused.violations["campaign.contents[0].email.from"]
     refused = await refusal_of(save(clarion, campaign("", **{"from": ""}), "other"))
     assert "is required" in refused.violations["campaign.contents[0].email.from"]
+
+
+async def test_the_one_called_like_the_channel_has_to_fit_who_names_none(service: Any, clarion: Clarion) -> None:
+    await create(service, mail({"sender": "Shop <orders@example.com>", "overridable": []}), "email")
+    assert await save(clarion, campaign("", **{"from": ""}))
+    refused = await refusal_of(save(clarion, campaign(""), "other"))
+    assert "channelConfigurations/email decides it" in refused.violations["campaign.contents[0].email.from"]
 
 
 async def test_one_that_a_campaign_names_stays(service: Any, clarion: Clarion) -> None:

@@ -35,12 +35,12 @@ def facts(records: Records) -> FactStore:
     return FactStore(records.store, 1, RETENTION_S)
 
 
-async def sent(records: Records, count: int = 1, **ending: object) -> tuple[str, list[str]]:
+async def sent(records: Records, count: int = 1, scope: str = "", **ending: object) -> tuple[str, list[str]]:
     """A trigger whose deliveries are SENT, and their ids."""
     await records.campaign()
     trigger = await records.trigger(count)
     claim = await records.claim()
-    await deliver(records.worker(), claim, replace(SENT, **ending))  # type: ignore[arg-type]
+    await deliver(records.worker(), claim, replace(SENT, **ending), scope)  # type: ignore[arg-type]
     return trigger, [each.id for each in claim.deliveries]
 
 
@@ -182,6 +182,15 @@ async def test_a_receipt_that_names_the_providers_id_alone_finds_its_delivery(
     assert [fact.kind for fact in (await stored(records, trigger))[0].facts] == [FactKind.DELIVERED]
     kept = await records.keys()
     assert 0 < kept["{0}:sa::m1"] * 1000 <= LIMITS["SENT_AS_TTL_MS"]
+
+
+async def test_providers_of_one_name_in_two_configurations_may_give_the_same_id(
+    records: Records, facts: FactStore
+) -> None:
+    for scope in ("one/texts", "two/texts", ""):
+        _, [delivery] = await sent(records, scope=scope, provider_id="m1", receipts_by_id=True)
+        name = f"{scope}/" if scope else ""
+        assert await facts.note_sent_as(name, "m1", DELIVERED) == (Noted.NEW, delivery)
 
 
 async def test_a_receipt_that_overtakes_the_outcome_waits_for_it(records: Records, facts: FactStore) -> None:

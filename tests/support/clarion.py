@@ -21,6 +21,7 @@ from clarion.v1 import (
 )
 from clarion_core.settings import ServerSettings, WorkerSettings
 from clarion_server.app import Server
+from clarion_server.configuring import TEST_S
 from clarion_server.watch import HEARTBEAT_S
 from clarion_workers.app import PostRoom
 
@@ -53,10 +54,10 @@ class Clarion:
         """Where the server listens."""
         return f"127.0.0.1:{self.server.port}"
 
-    async def serve(self, *, heartbeat_s: float = HEARTBEAT_S, **settings: Any) -> Server:
+    async def serve(self, *, heartbeat_s: float = HEARTBEAT_S, test_s: float = TEST_S, **settings: Any) -> Server:
         """One more server on the same store."""
         values = {"redis_url": self.redis_url, "listen": "127.0.0.1:0", "metrics": "off", "drain_s": 5.0} | settings
-        server = Server(ServerSettings(**values), heartbeat_s=heartbeat_s)
+        server = Server(ServerSettings(**values), heartbeat_s=heartbeat_s, test_s=test_s)
         await server.start()
         self._stack.push_async_callback(server.stop)
         return server

@@ -219,7 +219,7 @@ def wanted(claim: Claim, first: int = 0, count: int = PAGE) -> list[Wanted]:
     ]
 
 
-def results(window: Sequence[Wanted], conclusion: Conclusion) -> list[Result]:
+def results(window: Sequence[Wanted], conclusion: Conclusion, scope: str = "") -> list[Result]:
     """The same end for all of a window."""
     return [
         Result(
@@ -228,17 +228,18 @@ def results(window: Sequence[Wanted], conclusion: Conclusion) -> list[Result]:
             attempts=each.attempt,
             conclusion=conclusion,
             opened=True,
+            scope=scope,
         )
         for each in window
     ]
 
 
-async def deliver(worker: BatchStore, claim: Claim, conclusion: Conclusion = SENT) -> Advanced:
+async def deliver(worker: BatchStore, claim: Claim, conclusion: Conclusion = SENT, scope: str = "") -> Advanced:
     """Open one window over the whole claim and record this end for all that may be handed over."""
     window = wanted(claim)
     opened = await worker.advance(claim, [], window)
     allowed = [want for want, ok in zip(window, opened.permits, strict=True) if ok]
-    return await worker.finish(claim, results(allowed, conclusion))
+    return await worker.finish(claim, results(allowed, conclusion, scope))
 
 
 def allowing(attempts: int) -> RetryPolicy:

@@ -26,13 +26,14 @@ from clarion_core.store.upkeep import Upkeep
 from clarion_core.store.workers import WorkerStore
 from clarion_workers.checking import Checker
 from clarion_workers.deliver import Deliverer
+from clarion_workers.following import Follower
 from clarion_workers.lanes import Lanes
 from clarion_workers.leases import Leases
 from clarion_workers.messages import Composer
 from clarion_workers.metrics import WorkerMetrics
 from clarion_workers.presence import Presence, identity_of_this_process
 from clarion_workers.revisions import Revisions
-from clarion_workers.routers import Follower, Opener, Routers
+from clarion_workers.routers import Opener, Routers
 from clarion_workers.run import Post
 from clarion_workers.sweep import Sweeper
 from clarion_workers.tally import CountedBatches, Tally
@@ -60,8 +61,8 @@ class PostRoom:
         opener = Opener(settings, self._store, hearing, self._tally.copies)
         self._routers = Routers(opener.own())
         self._configurations = Configurations(self._store)
-        self._follower = Follower(self._configurations, opener, self._routers)
         self._reconfigured = asyncio.Event()
+        self._follower = Follower(self._configurations, opener, self._routers, self._reconfigured)
         batches = CountedBatches(
             self._store,
             tally=self._tally,
@@ -127,7 +128,7 @@ class PostRoom:
             self._presence.keep(),
             self._leases.keep(),
             self._sweeper.run(),
-            self._follower.keep(self._reconfigured),
+            self._follower.keep(),
             self._serve(),
             Checker(self._configurations, self._routers, self._follower, self.name).keep(),
         )

@@ -26,7 +26,7 @@ class Deliverer:
 
     def __init__(self, post: Post, routers: Routers) -> None:
         self._post, self._routers = post, routers
-        self._unserved: set[str] = set()  # logged once each
+        self._unserved: set[str] = set()  # logged once each, until it is served
 
     async def job(self, _ctx: Mapping[str, Any], shard: str, via: str, batch: str, epoch: int) -> None:
         """Arq's job. It does not raise: what it leaves behind is found by the next lease or the sweep."""
@@ -39,17 +39,25 @@ class Deliverer:
             log.exception("batch_failed", batch=batch)
 
     async def _run(self, ref: BatchRef) -> None:
-        async with self._routers.use(ref.medium, ref.configuration) as router:
-            if router is None:
-                await self._put_off(ref)
-            else:
-                await self._deliver(ref, router)
+        """While no provider may be used, work waits in its queue, and its job here, until it is time to go; and looks
+        again what is configured, since another provider may be the way out.
+        """
+        while not self._post.draining.is_set():
+            with self._routers.use(ref.medium, ref.configuration) as router:
+                if router is None:
+                    await self._put_off(ref)
+                    return
+                self._unserved.discard(ref.via)
+                route = await router.choose()
+                if isinstance(route, Route):
+                    await self._deliver(ref, router, route)
+                    return
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(route.wait_s, WAIT_S)):
+                    await self._post.draining.wait()
 
-    async def _deliver(self, ref: BatchRef, router: Router) -> None:
+    async def _deliver(self, ref: BatchRef, router: Router, route: Route) -> None:
         post = self._post
-        route = await self._route(router)
-        if route is None:
-            return
         asked_at = time.monotonic()
         try:
             claim = await post.batches.claim(ref, router.way(route), lane=post.lane)
@@ -71,16 +79,3 @@ class Deliverer:
         claim = await self._post.batches.claim(ref, lane=self._post.lane)
         if not isinstance(claim, NotClaimed):
             await self._post.batches.finish(claim, [], wait_ms=UNSERVED_WAIT_MS)
-
-    async def _route(self, router: Router) -> Route | None:
-        """The provider to begin with. While none may be used, work waits in its queue, and its job here; not for long,
-        so that what ended meanwhile is noticed. None when it is time to go.
-        """
-        while not self._post.draining.is_set():
-            route = await router.choose()
-            if isinstance(route, Route):
-                return route
-            with suppress(TimeoutError):
-                async with asyncio.timeout(min(route.wait_s, WAIT_S)):
-                    await self._post.draining.wait()
-        return None

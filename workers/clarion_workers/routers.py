@@ -9,20 +9,20 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 from clarion_core import logs
 from clarion_core.configuration import document, file
-from clarion_core.configuration.channels import SETTINGS_ALONE, ChannelPart
+from clarion_core.configuration.channels import SETTINGS_ALONE, ChannelPart, ProviderPart, SmsPart
 from clarion_core.domain.configuration import Configuration
-from clarion_core.domain.errors import ClarionError
 from clarion_core.domain.medium import Channel, Medium, media_of
 from clarion_core.settings import WorkerSettings, variable
 from clarion_core.store.breakers import Breakers
-from clarion_core.store.configurations import Configurations
 from clarion_core.store.store import Store
+from clarion_workers.channels import Channel as ProviderChannel
 from clarion_workers.channels.email import EmailChannel, from_settings
 from clarion_workers.channels.email.copies import Copying
 from clarion_workers.channels.kind import Opening
@@ -30,19 +30,24 @@ from clarion_workers.channels.registry import PROVIDERS
 from clarion_workers.channels.sms.inbound import Hears
 from clarion_workers.providers import Router
 
-FOLLOW_S = 0.5
-"""A change is in force after this long at the latest."""
-
 log = logs.get(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """A configuration's routers by medium, and the version that they are of; 0: the worker's own."""
+    """A configuration's routers by medium, and the version that they are of; 0: the worker's own.
+
+    Without routers, nothing can be sent by it for now. `create_ms` tells one from another that had its name before.
+    """
 
     version: int
     routers: Mapping[Medium, Router]
     part: ChannelPart | None = None
+    create_ms: int = 0
+
+    def is_of(self, configuration: Configuration) -> bool:
+        """Whether it is this version of this configuration."""
+        return (self.version, self.create_ms) == (configuration.version, configuration.create_ms)
 
 
 class Routers:
@@ -56,13 +61,28 @@ class Routers:
         self._kept: dict[str, Opened] = {}
         self._used: dict[int, int] = {}  # how many use a router, by its id
         self._retired: list[Router] = []
+        self._closing: set[asyncio.Task[None]] = set()
 
     def find(self, configuration: str) -> Opened | None:
         """What is opened of a configuration; None where nobody has one of this name."""
         return self._kept.get(configuration) or self._own.get(configuration.partition("/")[2])
 
-    @asynccontextmanager
-    async def use(self, medium: Medium, configuration: str) -> AsyncIterator[Router | None]:
+    def kept(self, key: str) -> Opened | None:
+        """What is in use of a configuration of the store."""
+        return self._kept.get(key)
+
+    @property
+    def keys(self) -> set[str]:
+        """The configurations of the store that are in use."""
+        return set(self._kept)
+
+    @property
+    def media(self) -> set[Medium]:
+        """What something is configured for."""
+        return {medium for opened in (*self._own.values(), *self._kept.values()) for medium in opened.routers}
+
+    @contextmanager
+    def use(self, medium: Medium, configuration: str) -> Iterator[Router | None]:
         """The router to use now, kept open for as long; None where nothing is configured for the medium."""
         opened = self.find(configuration)
         router = opened.routers.get(medium) if opened else None
@@ -74,55 +94,58 @@ class Routers:
             yield router
         finally:
             self._used[id(router)] -= 1
-            await self._close_unused()
-
-    @property
-    def media(self) -> set[Medium]:
-        """What something is configured for."""
-        return {medium for opened in (*self._own.values(), *self._kept.values()) for medium in opened.routers}
-
-    def version(self, key: str) -> int:
-        """The version of a kept configuration that is in use; 0: none."""
-        return self._kept[key].version if key in self._kept else 0
+            self._close_unused()
 
     async def put(self, key: str, opened: Opened | None) -> None:
         """Use this from now on; None: no longer. What is being sent goes on with what it began with."""
         before = self._kept.pop(key, None)
         if opened:
             self._kept[key] = opened
-            await _listen(opened)
         if before:
             self._retired += before.routers.values()
-        await self._close_unused()
+        self._close_unused()
+        if opened:
+            await _listen(opened)
 
     async def listen(self) -> None:
         """Have the channels listen that bring something, whether or not anything is sent."""
         for opened in self._own.values():
             await _listen(opened)
 
-    @property
-    def kept(self) -> set[str]:
-        """The configurations of the store that are in use."""
-        return set(self._kept)
-
     async def close(self) -> None:
         """Close the channels of all providers."""
-        every = [router for opened in (*self._own.values(), *self._kept.values()) for router in opened.routers.values()]
-        await asyncio.gather(*(router.close() for router in (*every, *self._retired)))
+        self._retired += [
+            router for opened in (*self._own.values(), *self._kept.values()) for router in opened.routers.values()
+        ]
+        self._used.clear()
+        self._close_unused()
+        await asyncio.gather(*self._closing)
 
-    async def _close_unused(self) -> None:
-        if not self._retired:
-            return
+    def _close_unused(self) -> None:
+        """Close what is retired, once nobody uses it; nobody waits for that, since a slow provider takes seconds."""
         unused = [router for router in self._retired if not self._used.get(id(router))]
-        self._retired = [router for router in self._retired if router not in unused]
         for router in unused:
+            self._retired.remove(router)
             self._used.pop(id(router), None)
-            await router.close()
+            task = asyncio.create_task(_close(router))
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
 
 
 async def _listen(opened: Opened) -> None:
     for router in opened.routers.values():
         await router.listen()
+
+
+async def _close(router: Router) -> None:
+    try:
+        await router.close()
+    except Exception:  # it is of no use to anybody any more
+        log.exception("router_not_closed", channel=router.configuration.channel)
+
+
+class NotOpened(Exception):
+    """A configuration can't be opened here: in words, without a secret."""
 
 
 class Opener:
@@ -161,89 +184,51 @@ class Opener:
         return found
 
     def open(self, configuration: Configuration) -> Opened:
-        """A configuration of the store. `SettingsInvalid` where what it refers to is not here."""
-        part = document.resolve(
-            configuration.channel,
-            configuration.settings,
-            environment=os.environ,
-            directory=self._settings.secrets_dir,
+        """A configuration of the store. `NotOpened`. It reads files and parses keys: no work for the event loop."""
+        try:
+            part = document.resolve(
+                configuration.channel,
+                configuration.settings,
+                environment=os.environ,
+                directory=self._settings.secrets_dir,
+            )
+        except document.SettingsInvalid as error:
+            raise NotOpened(str(error)) from None
+        if isinstance(part, SmsPart):  # what people answer concerns nobody but the workspace that it is of
+            part = part.model_copy(update={"workspaces": [configuration.workspace]})
+        return Opened(
+            version=configuration.version,
+            create_ms=configuration.create_ms,
+            routers=self._routers(part, configuration.key),
+            part=part,
         )
-        return Opened(version=configuration.version, routers=self._routers(part, configuration.key), part=part)
 
     def _routers(self, part: ChannelPart, scope: str) -> dict[Medium, Router]:
         """For each medium that there are providers for; what is learnt of them is kept under the scope."""
         found = {}
         for medium in media_of(Channel(part.CHANNEL)):
             if providers := part.of_medium(medium):
-                channels = {
-                    each.name: PROVIDERS[each.kind].open(each.settings, self._opening(part, each.name))
-                    for each in providers
-                }
+                channels = {each.name: self._channel(part, each, scope) for each in providers}
                 configuration = replace(part.configuration(medium), scope=scope)
                 found[medium] = Router(configuration, channels, Breakers(self._store, channel=scope or part.CHANNEL))
         return found
 
-    def _opening(self, part: ChannelPart, provider: str) -> Opening:
-        return Opening(
+    def _channel(self, part: ChannelPart, provider: ProviderPart, scope: str) -> ProviderChannel[Any]:
+        opening = Opening(
             environment=os.environ,
             message_id_domain=self._settings.message_id_domain,
             channel=part,
-            provider=provider,
+            provider=provider.name,
+            scope=scope,
             hears=self._hears,
             copies=self._copies,
         )
+        try:
+            return PROVIDERS[provider.kind].open(provider.settings, opening)
+        except Exception as error:  # whatever it met; its own words may hold something of a secret
+            raise NotOpened(f"providers: {provider.name} can't be opened: {type(error).__name__}") from None
 
     def _by_settings(self) -> Router:
         [alone] = SETTINGS_ALONE.providers
         channels = {alone.name: Copying(EmailChannel(from_settings(self._settings)), self._copies)}
         return Router(SETTINGS_ALONE, channels, Breakers(self._store, channel="email"))
-
-
-class Follower:
-    """Has a worker follow the store's configurations. Where one can't be opened, the version before stays in use."""
-
-    def __init__(self, configurations: Configurations, opener: Opener, routers: Routers) -> None:
-        self._configurations, self._opener, self._routers = configurations, opener, routers
-        self._seen = -1
-        self._failed: dict[str, tuple[int, str]] = {}  # versions that could not be opened, and why; said once
-
-    async def follow(self) -> bool:
-        """Look whether something changed, and use it; True where it did."""
-        changes = await self._configurations.changes()
-        if changes == self._seen:
-            return False
-        found = {configuration.key: configuration for configuration in await self._configurations.all()}
-        for key in self._routers.kept - found.keys():
-            await self._routers.put(key, None)
-            log.info("configuration_gone", configuration=key)
-        for key, configuration in found.items():
-            if configuration.version not in (self._routers.version(key), self._failed.get(key, (0, ""))[0]):
-                await self._open(key, configuration)
-        self._seen = changes
-        return True
-
-    async def _open(self, key: str, configuration: Configuration) -> None:
-        try:
-            opened = self._opener.open(configuration)
-        except (document.SettingsInvalid, OSError, KeyError, ValueError) as error:
-            why = str(error) if isinstance(error, document.SettingsInvalid) else type(error).__name__
-            self._failed[key] = configuration.version, why
-            log.error("configuration_not_opened", configuration=key, version=configuration.version, why=why)
-            return
-        self._failed.pop(key, None)
-        await self._routers.put(key, opened)
-        log.info("configuration_opened", configuration=key, version=configuration.version)
-
-    def failed(self, key: str) -> str | None:
-        """Why this worker could not open the newest version of a configuration; None where it did."""
-        return self._failed[key][1] if key in self._failed else None
-
-    async def keep(self, changed: asyncio.Event) -> None:
-        """Follow until cancelled; `changed` is set after each change."""
-        while True:
-            try:
-                if await self.follow():
-                    changed.set()
-            except ClarionError as error:
-                log.debug("configurations_not_followed", reason=error.reason)
-            await asyncio.sleep(FOLLOW_S)

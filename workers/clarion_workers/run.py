@@ -340,6 +340,7 @@ class Run:
                 attempts=attempts,
                 conclusion=conclusion,
                 opened=opened,
+                scope=self._router.configuration.scope,
             )
         )
         if conclusion.reason:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import phonenumbers
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from clarion_core.configuration.part import TOLD, WRONG, Part, text
+from clarion_core.configuration.part import TOLD, WRONG, Part, surroundings, text
 from clarion_core.domain.keywords import Keywords, keywords, plain
 from clarion_core.domain.sender import ALLOWED, Senders, sender_kind
 
@@ -40,7 +40,8 @@ class TextingPart(Part):
 
     `sender` is who messages are from that do not say so themselves, which campaigns may where it is `overridable`;
     `senders` whoever else that is in a country.
-    `workspaces` are those whose suppression lists STOP and START change: what comes in does not tell.
+    `workspaces` are those whose suppression lists STOP and START change: what comes in does not tell. A configuration
+    of the store is of one workspace, and changes no other's.
     """
 
     sender: Annotated[str, text(f"{ALLOWED}, or nothing")] = ""
@@ -61,6 +62,13 @@ class TextingPart(Part):
         if sender and not _is_sender(sender):
             raise PydanticCustomError(WRONG, "is none")
         return sender
+
+    @field_validator("workspaces")
+    @classmethod
+    def _are_the_files_to_say(cls, workspaces: list[str], info: ValidationInfo) -> list[str]:
+        if surroundings(info).confined:
+            raise PydanticCustomError(TOLD, "must be left out: a configuration of the service is of its own workspace")
+        return workspaces
 
     @field_validator("senders")
     @classmethod

@@ -329,7 +329,7 @@ class NoWorker(Unavailable):
 
     def __init__(self, resource: str, waited_s: float) -> None:
         super().__init__(
-            f"{resource}: no worker answered within {waited_s} seconds; see whether one runs (clarion workers list)",
+            f"{resource}: no worker answered within {waited_s:g} seconds; see whether one runs (clarion workers list)",
             metadata={"resource": resource},
             retry_after_s=1.0,
         )

@@ -82,7 +82,8 @@ class Step(StrEnum):
 class Result:
     """A delivery and what became of its attempt; `attempts` counts that attempt.
 
-    `opened`: this claim opened it, so that its end is known here and nowhere else.
+    `opened`: this claim opened it, so that its end is known here and nowhere else. `scope`: what its provider's name is
+    unique within, empty for a worker's own configuration.
     """
 
     delivery_id: str
@@ -90,6 +91,7 @@ class Result:
     attempts: int
     conclusion: Conclusion
     opened: bool
+    scope: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,5 +274,5 @@ def _result_row(result: Result) -> tuple[Any, ...]:
         end.ambiguous,
         result.opened,
         end.provider_id,
-        end.receipts_by_id,
+        end.receipts_by_id and (f"{result.scope}/" if result.scope else ""),  # what Lua has for true is any text
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -83,7 +85,6 @@ class Configurations:
         `ConcurrentChange` if somebody else changed it since, `ChannelConfigurationExists` if it was to be new;
         `RequestIdReused` for another body.
         """
-        before = slot.configuration
         answer = await self._store.call(
             "configuration_put",
             CONTROL,
@@ -93,11 +94,12 @@ class Configurations:
             id=configuration.id,
             request=request.id,
             fingerprint=request.fingerprint,
-            read_version=slot.version if before else 0,
+            read_version=slot.version,
+            new=slot.configuration is None,
             version=configuration.version,
             kept=VERSIONS_KEPT,
         )
-        if answer[0] == b"CONFLICT" and before is None:
+        if answer[0] == b"TAKEN":
             raise ChannelConfigurationExists(configuration.name)
         earlier = _verdict(answer, configuration.name, request)
         return _decode(earlier) if earlier else None
@@ -145,11 +147,18 @@ class Configurations:
         request = Asked(secrets.token_hex(8), workspace, configuration_id)
         waiting = keys.key(CONTROL, "tests")
         await self._store.commands([("RPUSH", waiting, _encode(request)), ("EXPIRE", waiting, TEST_TTL_S)])
-        found = await blocking.command("BLPOP", keys.key(CONTROL, "tested", request.id), wait_s)
-        if not found:
-            await self._store.command("LREM", waiting, 1, _encode(request))
-            raise NoWorker(configuration_name(configuration_id), wait_s)
-        return msgspec.msgpack.decode(found[1], type=Told)
+        ends_s = time.monotonic() + wait_s
+        try:
+            while (left_s := ends_s - time.monotonic()) > 0:
+                # Redis takes 0 for "for ever", and the connection gives up what takes longer than a second.
+                at_once_s = max(0.01, min(left_s, 1.0))
+                found = await blocking.command("BLPOP", keys.key(CONTROL, "tested", request.id), at_once_s)
+                if found:
+                    return msgspec.msgpack.decode(found[1], type=Told)
+        finally:
+            # Nobody waits for it any more, and least of all whoever was cancelled.
+            await asyncio.shield(self._store.command("LREM", waiting, 1, _encode(request)))
+        raise NoWorker(configuration_name(configuration_id), wait_s)
 
     async def asked(self) -> Asked | None:
         """A test that nobody has taken yet; it is the caller's from now on."""

@@ -24,6 +24,8 @@ class Opening:
     """What is told of the channel that the provider is of."""
     provider: str = ""
     """The provider's name in it."""
+    scope: str = ""
+    """What that name is unique within; empty for a worker's own configuration."""
     hears: Hears | None = None
     """Who takes in what its connections bring."""
     copies: Counter[str] = field(default_factory=Counter)

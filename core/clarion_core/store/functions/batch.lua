@@ -171,7 +171,7 @@ end
 local function resolve(ch, results)
   for _, result in ipairs(results) do
     local ref, trigger, state, attempts, opened = result[1], result[2], result[3], result[4], result[9]
-    local id, by_id = result[10], result[11]
+    local id, scope = result[10], result[11]
     local rec = parse(place_of(ch, ref).text)
     local unsure = rec.reason == 'HANDOVER_UNKNOWN' and (rec.state == 'A' or rec.state == 'Q')
     if opened and unsure and rec.attempts == attempts and (state == 'S' or state == 'F') then
@@ -179,7 +179,7 @@ local function resolve(ch, results)
       rec.state, rec.reason, rec.detail, rec.batch = state, result[5], result[6], ''
       rec.ambiguous = math.max(0, rec.ambiguous - 1)
       move(ch, trigger, ref, from, rec)
-      sent_as(ch, trigger, ref, rec, id, by_id)
+      sent_as(ch, trigger, ref, rec, id, scope)
     end
   end
 end
@@ -187,7 +187,7 @@ end
 -- Record one outcome, if the delivery, whose record was read, is still where the worker believes it is. True if it
 -- left the batch.
 local function record(ch, b, result, fate_of)
-  local ref, trigger, state, attempts, reason, detail, due, ambiguous, _, id, by_id = unpack(result)
+  local ref, trigger, state, attempts, reason, detail, due, ambiguous, _, id, scope = unpack(result)
   local rec = parse(place_of(ch, ref).text)
   if not carried(rec, b.m and b.id or '') or rec.attempts ~= attempts then
     return false
@@ -220,7 +220,7 @@ local function record(ch, b, result, fate_of)
     rec.batch = ''
   end
   move(ch, trigger, ref, from, rec)
-  sent_as(ch, trigger, ref, rec, id, by_id)
+  sent_as(ch, trigger, ref, rec, id, scope)
   return rec.state ~= 'Q'
 end
 

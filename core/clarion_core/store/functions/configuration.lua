@@ -1,8 +1,10 @@
 -- Channel configurations: one record each with its last versions, and a count of changes that workers watch.
 
--- Store a configuration, if it is still at the version that was read (0: it is not there).
--- request: configuration, workspace, id, request, fingerprint, read_version, version, kept (versions); blob: record
--- answer: {OK} or {CONFLICT|REUSED} or {REPLAYED, answer}
+-- Store a configuration, if nothing happened since it was read: the counter of versions is the same, which one that is
+-- removed leaves behind, and it is there or not as before.
+-- request: configuration, workspace, id, request, fingerprint, read_version, new (it was not there), version, kept
+-- (versions); blob: record
+-- answer: {OK} or {TAKEN|CONFLICT|REUSED} or {REPLAYED, answer}
 local function configuration_put(_, args)
   local r, record = cmsgpack.unpack(args[1]), args[2]
   local request = key(CONTROL, 'request', r.workspace .. ':' .. r.request)
@@ -12,7 +14,10 @@ local function configuration_put(_, args)
   end
   local name = key(CONTROL, 'configuration', r.configuration)
   local stored = redis.call('HMGET', name, 'ver', 'rec')
-  if (stored[2] and tonumber(stored[1]) or 0) ~= r.read_version then
+  if r.new and stored[2] then
+    return {'TAKEN'}
+  end
+  if (tonumber(stored[1] or 0)) ~= r.read_version or not (r.new or stored[2]) then
     return {'CONFLICT'}
   end
   redis.call('HSET', name, 'ver', r.version, 'rec', record, r.version, record)

@@ -134,20 +134,20 @@ local function note_sent_as(_, args)
   return {'WAITING', ''}
 end
 
--- A message was taken by a provider, which calls it `id`. Where its receipts say no more than that (`by_id`), they are
--- led to the delivery; what overtook us is noted.
-local function sent_as(ch, trigger, ref, rec, id, by_id)
+-- A message was taken by a provider, which calls it `id`. Where its receipts say no more than that (`scope` is
+-- what makes its name unique, or false), they are led to the delivery; what overtook us is noted.
+local function sent_as(ch, trigger, ref, rec, id, scope)
   if not id or id == '' then
     return
   end
   local place = place_of(ch, ref)
   ch.facts[place.page] = ch.facts[place.page] or {}
   ch.facts[place.page]['p' .. place.index] = id
-  if not by_id then
+  if not scope then
     return
   end
   for each in string.gmatch(id, '%S+') do
-    local name = rec.provider .. ':' .. each
+    local name = scope .. rec.provider .. ':' .. each
     redis.call('SET', key(ch.shard, 'sent_as', name), ref, 'PX', SENT_AS_TTL_MS)
     for _, line in ipairs(redis.call('LRANGE', key(ch.shard, 'early', name), 0, -1)) do
       learn(ch, trigger, ref, rec, line)

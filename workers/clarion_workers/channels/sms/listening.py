@@ -34,10 +34,11 @@ log = logs.get(__name__)
 
 
 class Listener:
-    """The `Ears` of one provider of a channel. `send` is that provider's own."""
+    """The `Ears` of one provider of a channel. `send` is its own, `scope` what its name is unique within."""
 
-    def __init__(self, hears: Hears, texting: TextingPart, provider: str, send: Send) -> None:
+    def __init__(self, hears: Hears, texting: TextingPart, provider: str, send: Send, *, scope: str = "") -> None:
         self._hears, self._texting, self._provider, self._send = hears, texting, provider, send
+        self._known_as = f"{scope}/{provider}" if scope else provider
         self._known = texting.keywords.keywords()
         self._helped: dict[str, float] = {}  # by number, until when it is not helped again; the oldest first
 
@@ -45,7 +46,7 @@ class Listener:
         """Note what became of a message; what says that it is still on its way is no fact."""
         fact = fact_of(receipt, self._provider)
         if fact:
-            await self._hears.hear_sent_as(self._provider, receipt.message_id, fact)
+            await self._hears.hear_sent_as(self._known_as, receipt.message_id, fact)
 
     async def on_inbound(self, inbound: Inbound) -> None:
         """Do what a keyword asks for; any other text is somebody else's to read."""

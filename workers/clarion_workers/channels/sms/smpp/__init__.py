@@ -17,7 +17,7 @@ __all__ = ["SMPP", "SmppChannel", "SmppConfig"]
 def _open(part: SmppPart, opening: Opening) -> Channel[SmsMessage]:
     channel = SmppChannel(from_part(part, opening.secret(part.password)))
     if opening.hears and isinstance(opening.channel, SmsPart):
-        channel.ears = Listener(opening.hears, opening.channel, opening.provider, channel.send)
+        channel.ears = Listener(opening.hears, opening.channel, opening.provider, channel.send, scope=opening.scope)
     return from_senders(channel, opening)
 
 
