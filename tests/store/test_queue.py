@@ -307,3 +307,21 @@ async def test_new_work_is_found_by_a_worker_whose_clock_is_behind(store: Store)
     trigger = await records.trigger()
     behind_ms = (await records.get(trigger)).trigger.create_ms - LIMITS["CLOCKS_DIFFER_MS"]
     assert await store.command("ZCOUNT", key(0, "queue", QUEUE), "-inf", behind_ms) == 1
+
+
+async def test_a_batch_that_nobody_has_can_be_put_off_and_one_that_somebody_has_stays(records: Records) -> None:
+    await records.campaign()
+    await records.trigger()
+    [ref] = await records.jobs()
+    job = f"{{0}}:{ref.via}:{ref.id}:{ref.epoch}"
+    far_ms = 4_000_000_000_000
+    await records.worker().postpone(ref, lane=LANE, due_ms=far_ms)
+    assert await records.store.command("ZSCORE", key(0, "queue", QUEUE), job) == far_ms
+    assert await records.store.command("ZSCORE", key(0, "open"), ref.id) == far_ms + LIMITS["LOOK_MS"]
+    claim = await records.claim(ref=ref)
+    leased = await records.store.command("ZSCORE", key(0, "queue", QUEUE), job)
+    await records.worker().postpone(ref, lane=LANE, due_ms=far_ms + 1)
+    assert await records.store.command("ZSCORE", key(0, "queue", QUEUE), job) == leased
+    await deliver(records.worker(), claim)
+    await records.worker().postpone(ref, lane=LANE, due_ms=far_ms)
+    assert await records.jobs() == []

@@ -44,6 +44,7 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(following, "FOLLOW_S", 0.01)
     monkeypatch.setattr(checking, "LOOK_S", 0.01)
     monkeypatch.setattr(deliver, "UNSERVED_WAIT_MS", 20)
+    monkeypatch.setattr(deliver, "AGAIN_S", 0.02)
 
 
 @pytest.fixture
@@ -227,3 +228,20 @@ async def test_slow_providers_of_one_dont_hold_up_tests_of_others(clarion: Clari
         assert [each.ok for each in (await keeping.test(NAME)).findings] == [True]
         assert not waiting.done()
         waiting.cancel()
+
+
+async def test_a_configuration_whose_provider_is_away_holds_up_no_other(
+    clarion: Clarion, keeping: Keeping, store: Store
+) -> None:
+    away = BreakerPolicy(in_a_row=1, pause_ms=600_000, pause_max_ms=600_000)
+    async with SmtpSink() as sink:
+        await keeping.create(NAME, smtp(closed_port()))
+        await Breakers(store, channel=f"default/{NAME}", policy=away).report("main", Verdict(badly=1))
+        await clarion.live_campaign(contents=[a_mail()])
+        await clarion.live_campaign("second")
+        waiting = [(await clarion.trigger()).name for _ in range(6)]
+        other = await clarion.trigger(campaign="campaigns/second")
+        await clarion.work(sink.port, jobs=2)
+        assert (await clarion.finished(other.name)).counts.sent == 1
+        await keeping.update(NAME, smtp(sink.port, name="other"))
+        assert [(await clarion.finished(name)).counts.sent for name in waiting] == [1] * 6

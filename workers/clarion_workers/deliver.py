@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -11,12 +12,13 @@ from typing import Any
 from clarion_core import logs
 from clarion_core.domain.errors import ClarionError
 from clarion_core.store.batches import BatchRef, NotClaimed
-from clarion_workers.providers import Route, Router
+from clarion_workers.providers import NoRoute, Route, Router
 from clarion_workers.routers import Routers
 from clarion_workers.run import Post, Run
 
 WAIT_S = 1.0
 UNSERVED_WAIT_MS = 10_000
+AGAIN_S, SPREAD_S = 5.0, 0.5
 
 log = logs.get(__name__)
 
@@ -40,7 +42,8 @@ class Deliverer:
 
     async def _run(self, ref: BatchRef) -> None:
         """While no provider may be used, work waits in its queue, and its job here, until it is time to go; and looks
-        again what is configured, since another provider may be the way out.
+        again what is configured, since another provider may be the way out. Where another configuration's work would
+        find no place because of it, the job does not wait here, but comes again.
         """
         while not self._post.draining.is_set():
             with self._routers.use(ref.medium, ref.configuration) as router:
@@ -52,6 +55,9 @@ class Deliverer:
                 if isinstance(route, Route):
                     await self._deliver(ref, router, route)
                     return
+            if self._routers.is_shared(ref.medium):
+                await self._come_again(ref, route)
+                return
             with suppress(TimeoutError):
                 async with asyncio.timeout(min(route.wait_s, WAIT_S)):
                     await self._post.draining.wait()
@@ -70,6 +76,14 @@ class Deliverer:
             return
         async with post.leases.hold(ref, asked_at) as lease:
             await Run(post, router, claim, lease, route).work()
+
+    async def _come_again(self, ref: BatchRef, route: NoRoute) -> None:
+        """When a provider may be used, or something else may be configured; and not all at once: those of others who
+        come then find a place in between.
+        """
+        pause_s = min(route.wait_s, AGAIN_S)
+        later_s = pause_s - route.wait_s + random.random() * max(pause_s, SPREAD_S)
+        await self._post.batches.postpone(ref, lane=self._post.lane, due_ms=route.until_ms + round(1000 * later_s))
 
     async def _put_off(self, ref: BatchRef) -> None:
         """Nobody can send it now: it waits for its channel configuration, out of the way of the others."""
