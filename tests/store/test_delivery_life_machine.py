@@ -22,10 +22,14 @@ from hypothesis.stateful import (
 
 from clarion_core.domain.campaign import Action, AmbiguityPolicy
 from clarion_core.domain.delivery import DeliveryState
+from clarion_core.domain.ids import medium_of
+from clarion_core.domain.medium import Medium
 from clarion_core.domain.retry import Conclusion
-from clarion_core.store.batches import Claim, NotClaimed, Result, Step, Wanted
+from clarion_core.store.accepting import AcceptPart
+from clarion_core.store.batches import BatchRef, Claim, NotClaimed, Result, Step, Wanted
 from clarion_core.store.connection import connect
 from clarion_core.store.keys import key
+from clarion_core.store.records import encode_recipient
 from clarion_core.store.store import Store
 from clarion_stack.redis import RedisServer
 from support.invariants import check
@@ -35,8 +39,8 @@ from support.records import (
     REFUSED,
     SENT,
     UNKNOWN,
-    VIA,
     Records,
+    a_recipient,
     allowing,
     deliver,
     retry_at,
@@ -48,7 +52,15 @@ ATTEMPTS = 3
 CRASHES_UNTIL_SOLO = 2
 POLICIES = {"least": AmbiguityPolicy.AT_LEAST_ONCE, "most": AmbiguityPolicy.AT_MOST_ONCE}
 ENDS = [SENT, REFUSED, UNKNOWN, NOT_HANDED_OVER, retry_at(1), retry_at(1, ambiguous=True)]
+MEDIA = (Medium.EMAIL, Medium.SMS, Medium.APNS)
 campaigns = st.sampled_from(sorted(POLICIES))
+owings = st.lists(st.sets(st.sampled_from(MEDIA), min_size=1), min_size=1, max_size=3)
+
+
+def parts(owed: set[Medium], count: int) -> list[AcceptPart]:
+    """A trigger's deliveries by these media, so many by each."""
+    rows = [encode_recipient(a_recipient(index)) for index in range(count)]
+    return [AcceptPart(medium=medium, configuration=f"default/{medium.channel}", rows=rows) for medium in sorted(owed)]
 
 
 @dataclass
@@ -108,6 +120,10 @@ class Life(RuleBasedStateMachine):
 
         return self.loop.run(awaited())
 
+    async def jobs(self) -> list[BatchRef]:
+        """The jobs of all media."""
+        return [ref for medium in MEDIA for ref in await self.records.jobs(medium=medium)]
+
     @initialize()
     def begin(self) -> None:
         self.run(self.store.command("FLUSHALL"))
@@ -115,9 +131,9 @@ class Life(RuleBasedStateMachine):
         for name, policy in POLICIES.items():
             self.run(self.records.campaign(name, ambiguity_policy=policy, retry_policy=allowing(ATTEMPTS)))
 
-    @rule(campaign=campaigns, counts=st.lists(st.integers(1, 4), min_size=1, max_size=3))
-    def accept(self, campaign: str, counts: list[int]) -> None:
-        items = [self.records.item(count, campaign_id=campaign) for count in counts]
+    @rule(campaign=campaigns, owed=owings, count=st.integers(1, 4))
+    def accept(self, campaign: str, owed: list[set[Medium]], count: int) -> None:
+        items = [self.records.item(campaign_id=campaign, parts=parts(each, count)) for each in owed]
         answers = {answer.verdict.value for answer in self.run(self.records.accept(*items))}
         if self.gates[campaign] != "L":
             assert answers == {"GATE"}
@@ -125,13 +141,14 @@ class Life(RuleBasedStateMachine):
         assert answers == {"CREATED"}
         for item in items:
             assert item.placement
-            for number in range(item.placement.slices[0].start, item.placement.slices[0].start + item.count):
-                page = f"{item.placement.base}.{number // 100}"
-                self.known[f"{item.placement.base}-{number}"] = Delivery(item.trigger_id, campaign, page)
+            for place in item.placement.slices:
+                for number in range(place.start, place.start + place.count):
+                    page = f"{place.base}.{number // 100}"
+                    self.known[f"{place.base}-{number}"] = Delivery(item.trigger_id, campaign, page)
 
     @rule(data=st.data())
     def claim(self, data: st.DataObject) -> None:
-        if not (jobs := self.run(self.records.jobs())):
+        if not (jobs := self.run(self.jobs())):
             return
         ref = data.draw(st.sampled_from(jobs))
         answer = self.run(self.worker.claim(ref, lane=LANE))
@@ -152,6 +169,7 @@ class Life(RuleBasedStateMachine):
         if left:
             assert isinstance(answer, Claim)
             assert {each.id for each in answer.deliveries} == left
+            assert {medium_of(each) for each in left} == {ref.medium}
             self.hands.append(Hand(answer))
         else:
             assert answer in (NotClaimed.EMPTY, NotClaimed.PARKED)
@@ -215,11 +233,11 @@ class Life(RuleBasedStateMachine):
     def lose_a_job(self, data: st.DataObject) -> None:
         """arq drops a job; the sweep makes it again, and takes over what else is due for it."""
         held = {hand.batch for hand in self.hands if not hand.fenced}
-        jobs = [ref for ref in self.run(self.records.jobs()) if ref.id not in held]
+        jobs = [ref for ref in self.run(self.jobs()) if ref.id not in held]
         if not jobs:
             return
         ref = data.draw(st.sampled_from(jobs))
-        self.run(self.store.command("DEL", f"arq:job:{{0}}:{VIA}:{ref.id}:{ref.epoch}"))
+        self.run(self.store.command("DEL", f"arq:job:{{0}}:{ref.via}:{ref.id}:{ref.epoch}"))
         self.run(self.records.look_at(ref.id))
         assert (ref.id, "RECOVERED") in self.run(self.records.sweep())
         for hand in self.hands:
@@ -281,7 +299,7 @@ class Life(RuleBasedStateMachine):
             if not hand.fenced:
                 await self.records.lapse(hand.batch)
         await self.records.sweep()
-        while jobs := await self.records.jobs():
+        while jobs := await self.jobs():
             answer = await self.worker.claim(jobs[0], lane=LANE)
             if isinstance(answer, Claim):
                 await deliver(self.worker, answer)
