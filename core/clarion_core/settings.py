@@ -174,8 +174,8 @@ class WorkerSettings(CoreSettings):
         Field(
             ge=2,
             le=10_000,
-            description="Deliveries handed over and not yet recorded at most, a worker process: what one crash can "
-            "leave ambiguous. Shared by the lanes; an eighth is kept for each.",
+            description="Deliveries of one medium handed over and not yet recorded at most, a worker process: what one "
+            "crash can leave ambiguous. Shared by the lanes; an eighth is kept for each.",
         ),
     ] = 64
     jobs: Annotated[int, Field(ge=1, le=256, description="Batches in hand at most, a lane.")] = 4
