@@ -129,3 +129,27 @@ async def test_a_call_that_got_no_answer_comes_again_under_the_same_id(
         assert told(delivery) == ("AMBIGUOUS", "HANDOVER_UNKNOWN", 3)
         assert {call.id for call in first.called} == {delivery.name.rpartition("/")[2]}
         assert len(first.called) == 3
+
+
+async def test_a_campaigns_own_endpoint_that_is_gone_is_suppressed_and_no_other_campaigns(
+    clarion: Clarion, tls: tuple[ssl.SSLContext, trustme.CA], tmp_path: Path
+) -> None:
+    context, authority = tls
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    async with Consumer(SECRET, context) as first:
+        first.statuses |= {"gone": (410, {})}
+        channels = tmp_path / "channels.yaml"
+        channels.write_text(CHANNELS.format(ca_file="ca.pem", first=first.origin, second="https://b.example"))
+        await clarion.live_campaign(contents=[a_webhook(url=f"{first.origin}/gone/1")])
+        await clarion.live_campaign("second", contents=[a_webhook(url=f"{first.origin}/a/1")])
+        await clarion.work(1, channels=channels)
+        ends = []
+        for campaign in ("welcome", "welcome", "second"):
+            trigger = await clarion.trigger(campaign=f"campaigns/{campaign}", recipients=[a_recipient(0, addresses={})])
+            request = delivery_service_pb2.ListDeliveriesRequest(trigger=(await clarion.finished(trigger.name)).name)
+            ends += [told(each) for each in (await clarion.deliveries.ListDeliveries(request)).deliveries]
+        assert ends == [
+            ("FAILED", "ENDPOINT_GONE", 1),
+            ("SUPPRESSED", "ADDRESS_SUPPRESSED", 0),
+            ("SENT", "UNSPECIFIED", 1),
+        ]

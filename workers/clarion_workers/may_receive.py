@@ -42,9 +42,14 @@ class MayReceive:
         self._configuration = configuration
         self._counting: frozenset[str] = frozenset()  # deliveries to addresses that soft bounces are counted of
         self._untold: list[Told] = []
+        self._own = ""  # the campaign's own endpoint, which is called where a recipient has none
 
-    async def ask(self, deliveries: Sequence[StoredDelivery], category: Category) -> Sorted:
-        """Which of the deliveries may be sent. One round trip; `StoreUnavailable` where nobody can say."""
+    async def ask(self, deliveries: Sequence[StoredDelivery], category: Category, own: str = "") -> Sorted:
+        """Which of the deliveries may be sent. One round trip; `StoreUnavailable` where nobody can say.
+
+        `own` is where those go that have no address of their own: the campaign's endpoint.
+        """
+        self._own = own
         passes = self._configuration.pass_over_complaints and category is not Category.MARKETING
         verdicts = await self._suppressions.verdicts(
             self._workspace, self._channel, [self._address(each) for each in deliveries], pass_over_complaints=passes
@@ -77,7 +82,7 @@ class MayReceive:
         self._untold = []
 
     def _address(self, delivery: StoredDelivery) -> str:
-        return delivery.recipient.addresses.get(self._channel.value, "")
+        return delivery.recipient.addresses.get(self._channel.value) or self._own
 
 
 def _refused(verdict: Verdict) -> Conclusion:

@@ -22,7 +22,7 @@ from clarion_core.domain.campaign import Definition, RetryPolicy
 from clarion_core.domain.delivery import DeliveryState, Reason
 from clarion_core.domain.error_class import ERROR_CLASSES, ErrorClass
 from clarion_core.domain.errors import StoreUnavailable
-from clarion_core.domain.medium import Channel
+from clarion_core.domain.medium import Channel, Medium
 from clarion_core.domain.outcome import Outcome, PermanentFailure, TransientFailure
 from clarion_core.domain.retry import Conclusion, clip, conclude
 from clarion_core.domain.routing import fails_over, postponed
@@ -106,7 +106,9 @@ class Run:
 
     async def _sendable(self) -> Sequence[StoredDelivery]:
         """Those that may be sent to; the ends of the others are noted."""
-        found = await self._lists.ask(self._claim.deliveries, self._definition.category)
+        webhook = self._definition.webhook if self._claim.ref.medium is Medium.WEBHOOK else None
+        own = webhook.url if webhook else ""
+        found = await self._lists.ask(self._claim.deliveries, self._definition.category, own)
         for delivery, end in found.refused:
             self._note(delivery, end, delivery.record.attempts, opened=False)
         return found.may
