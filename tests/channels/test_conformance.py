@@ -225,6 +225,36 @@ async def test_a_closed_channel_says_so(peer: Peer) -> None:
     assert isinstance(outcome, TransientFailure)
 
 
+async def test_a_look_finds_a_provider_that_takes_messages_and_sends_none(peer: Peer) -> None:
+    channel = peer.channel()
+    found = await channel.check()
+    assert found.ok, found.detail
+    assert found.detail
+    assert await channel.check() == found
+    assert peer.received() == []
+    [outcome] = await channel.send([peer.message("takes", 1)])
+    assert isinstance(outcome, Sent)
+
+
+@pytest.mark.parametrize("trouble", ["unreachable", "wrongly_known", "distrusting"])
+async def test_a_look_finds_what_is_wrong(peer: Peer, trouble: str) -> None:
+    channel = getattr(peer, trouble)()
+    if channel is None or not peer.LOOKED_AT:
+        return
+    found = await channel.check()
+    assert not found.ok, found.detail
+    assert found.detail
+    assert not [secret for secret in peer.SECRETS if secret in found.detail], found.detail
+    assert peer.received() == []
+
+
+async def test_a_look_at_a_closed_channel_opens_nothing(peer: Peer) -> None:
+    channel = peer.channel()
+    await channel.close()
+    await channel.check()
+    assert peer.received() == []
+
+
 async def test_no_personal_data_is_logged(peer: Peer) -> None:
     with structlog.testing.capture_logs() as lines:
         refusing = [each for each in peer.behaviours if each.startswith(("takes", "refuses", "throttles"))]

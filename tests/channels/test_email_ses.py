@@ -278,3 +278,19 @@ def arrivals(url: str) -> list[dict[str, Any]]:
     with urlopen(f"{url}/moto-api/data.json") as answer:
         found: list[dict[str, Any]] = json.load(answer)["ses"]["RawMessage"]
     return found
+
+
+@pytest.mark.parametrize(
+    ("account", "ok", "words"),
+    [
+        ({}, True, "the account may send 14 a second; in the sandbox: to verified addresses alone"),
+        ({"ProductionAccessEnabled": True}, True, "the account may send 14 a second"),
+        ({"SendingEnabled": False}, False, "our credentials are taken, but the account may not send"),
+    ],
+)
+async def test_a_look_tells_whether_the_account_may_send(
+    peer: SesPeer, account: dict[str, bool], ok: bool, words: str
+) -> None:
+    peer.account = account
+    found = await peer.channel().check()
+    assert (found.ok, found.detail) == (ok, words)

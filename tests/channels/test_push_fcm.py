@@ -258,3 +258,12 @@ async def test_a_configuration_opens_a_channel(firebase: FcmPeer, ca: trustme.CA
     channel = PROVIDERS["fcm"].open(part.settings, opening)
     assert isinstance((await channel.send([notification(1, "device:x")]))[0], Sent)
     await channel.close()
+
+
+async def test_a_look_tells_of_a_project_that_is_not_ours_and_of_a_key_that_is_gone(firebase: FcmPeer) -> None:
+    found = await firebase.channel(project="another").check()
+    assert (found.ok, found.detail.partition(":")[0]) == (False, "it refuses us")
+    channel = firebase.channel()
+    assert (await channel.check()).ok
+    firebase.server.revoked = True
+    assert not (await channel.check()).ok, "a token that is still good says nothing of the key"

@@ -214,3 +214,10 @@ def test_a_status_says_something_by_itself(status: int, kind: type[Outcome], rea
     assert isinstance(outcome, kind)
     assert not isinstance(outcome, Sent | Ambiguous)
     assert (outcome.reason, outcome.detail) == (reason, "why")
+
+
+@pytest.mark.parametrize(("state", "ok"), [("active", True), ("suspended", False), ("closed", False)])
+async def test_a_look_tells_whether_the_account_may_send(peer: TwilioPeer, state: str, ok: bool) -> None:
+    peer.account = state
+    found = await peer.channel().check()
+    assert (found.ok, found.detail) == (ok, f"our credentials are taken; the account is {state}")

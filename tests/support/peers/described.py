@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
+from aiohttp import web
+
 from clarion_core.configuration.file import read
 from clarion_core.configuration.http_sms import HttpSmsPart
 from clarion_workers.channels.kind import Opening
@@ -34,6 +36,8 @@ class DescribedPeer(HttpPeer):
     SECRETS = ("151", "Shop", "Thank", "right4711", "wrong")
     PART: ClassVar[HttpSmsPart]
     VARIABLE: ClassVar[str]
+    KNOWN: ClassVar = "Bearer right4711"
+    """The header of those that it knows."""
 
     def made(self, url: str, tls: ssl.SSLContext | None, secret: str = "right4711", **changes: Any) -> Any:
         where = url + urlsplit(self.PART.url).path
@@ -41,6 +45,10 @@ class DescribedPeer(HttpPeer):
         channel = described(part, Opening(environment={self.VARIABLE: secret}, message_id_domain="mail.example.com"))
         channel._tls = tls  # the configuration would name a file
         return channel
+
+    async def looked_at(self, request: web.Request) -> web.Response:
+        known = request.headers.get("Authorization") == self.KNOWN
+        return web.Response(status=405 if known else 401, headers={"Allow": self.PART.method})
 
     def wrongly_known(self) -> Any:
         return self.kept(f"https://127.0.0.1:{self.port}", self.trust, secret="wrong")

@@ -45,6 +45,7 @@ class GenericPeer(DescribedPeer):
     TESTED_BY = "a described server, and servers with the documented rules of Infobip and Sinch"
     PART: ClassVar = DESCRIBED
     VARIABLE: ClassVar = "GATEWAY_PASSWORD"
+    KNOWN: ClassVar = f"Basic {base64.b64encode(b'clarion:right4711').decode()}"
     SECRETS = (*DescribedPeer.SECRETS, "clarion:", "cmlnaHQ0NzEx", "d3Jvbmc")
 
     async def read(self, request: web.Request) -> tuple[str, Taken]:

@@ -25,6 +25,7 @@ DUPLICATE = (5, "REJECTED", 23, "REJECTED_DUPLICATE_MESSAGE_ID")
 class InfobipPeer(DescribedPeer):
     TESTED_BY = "a server with Infobip's documented rules"
     PART: ClassVar = example("infobip", "INFOBIP_API_KEY")
+    KNOWN: ClassVar = "App right4711"
     VARIABLE: ClassVar = "INFOBIP_API_KEY"
 
     async def read(self, request: web.Request) -> tuple[str, Taken]:

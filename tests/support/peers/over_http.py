@@ -61,6 +61,10 @@ class HttpPeer(Peer):
         """How to behave, and the message. `Refused` where the request breaks the provider's rules."""
 
     @abstractmethod
+    async def looked_at(self, request: web.Request) -> web.Response:
+        """What it says to a request that only looks. `Refused` as by `read`."""
+
+    @abstractmethod
     def answer(self, behaviour: str, taken: Taken) -> web.Response:
         """What the provider says for this behaviour."""
 
@@ -106,6 +110,8 @@ class HttpPeer(Peer):
 
     async def handle(self, request: web.Request) -> web.Response:
         try:
+            if request.method in ("GET", "HEAD"):
+                return await self.looked_at(request)
             behaviour, taken = await self.read(request)
         except Refused as refused:
             return refused.answer

@@ -39,6 +39,8 @@ class Peer(ABC):
     """What must never be logged: addresses, texts, credentials."""
     RECIPIENTS_OWN = False
     """Whether each recipient has such a server of his own, so that its troubles are his and not the provider's."""
+    LOOKED_AT = True
+    """Whether `check` connects: not where each recipient has a server of his own, or a push service."""
     throttle_s: float | None = None
     """How long it asks to wait when it throttles; None where it can't say."""
 

@@ -6,6 +6,7 @@ import base64
 import re
 import ssl
 import time
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from email import message_from_bytes
@@ -62,6 +63,8 @@ class SesPeer(HttpPeer):
     TO = "{}{}@example.com"
     expired = ""
     """A session token that is no longer good."""
+    account: Mapping[str, Any] = {}
+    """What it tells of the account besides the usual."""
 
     def made(self, url: str, tls: ssl.SSLContext | None, secret: str = SECRET, token: str = "", **changes: Any) -> Any:
         known = Credentials(access_key_id=KEY, secret_access_key=secret, session_token=token)
@@ -79,12 +82,24 @@ class SesPeer(HttpPeer):
     def lifetimes_s(self) -> None:
         """SES can't be told."""
 
-    async def read(self, request: web.Request) -> tuple[str, Taken]:
+    async def known(self, request: web.Request) -> bytes:
+        """The body of a request that is signed as it must be."""
         body = await request.content.read()
         if problem := signature_problem(request, body):
             raise Refused(error(403, *problem))
         if self.expired and request.headers.get("X-Amz-Security-Token") == self.expired:
             raise Refused(error(403, "ExpiredTokenException", "The security token included in the request is expired"))
+        return body
+
+    async def looked_at(self, request: web.Request) -> web.Response:
+        assert await self.known(request) == b""
+        assert (request.method, request.path) == ("GET", "/v2/email/account")
+        quota = {"Max24HourSend": 50_000.0, "MaxSendRate": 14.0, "SentLast24Hours": 0.0}
+        told = {"SendingEnabled": True, "ProductionAccessEnabled": False, "SendQuota": quota}
+        return web.json_response(told | self.account)
+
+    async def read(self, request: web.Request) -> tuple[str, Taken]:
+        body = await self.known(request)
         assert (request.method, request.path) == ("POST", "/v2/email/outbound-emails")
         assert request.content_type == "application/json"
         asked = msgspec.json.decode(body)

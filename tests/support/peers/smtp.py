@@ -24,7 +24,7 @@ class SmtpPeer(Peer):
 
     TESTED_BY = "a scripted SMTP server; aiosmtpd"
     behaviours = tuple(each for each in BEHAVIOURS if each != "throttles")
-    SECRETS = ("example.com", "ada", "scripted", "wrong", "Thank")
+    SECRETS = ("example.com", "ada", "scripted", "falsch4711", "Thank")
     ADDRESSES: ClassVar = {
         "takes": "ada{}@example.com",
         "refuses for now": "dot-451+{}@example.com",
@@ -49,7 +49,7 @@ class SmtpPeer(Peer):
         return self._made(EmailChannel(config(closed_port())))
 
     def wrongly_known(self) -> EmailChannel:
-        return self.channel(username="clarion", password="wrong")
+        return self.channel(username="clarion", password="falsch4711")
 
     def distrusting(self) -> EmailChannel:
         return self.channel(security="starttls")  # the system's authorities do not know the sink's

@@ -57,6 +57,8 @@ class TwilioPeer(HttpPeer):
     TESTED_BY = "a server that checks requests by the documented rules"
     LARGE = 1_560
     SECRETS = ("151", "Shop", "Thank", SECRET, "d3Jvbmc", ACCOUNT)
+    account = "active"
+    """The state that the account is in."""
 
     def made(self, url: str, tls: ssl.SSLContext | None, secret: str = SECRET, **changes: Any) -> TwilioChannel:
         return TwilioChannel(part(url, **changes), secret, tls)
@@ -71,10 +73,20 @@ class TwilioPeer(HttpPeer):
     def keys(self) -> None:
         """Twilio has none for messages."""
 
-    async def read(self, request: web.Request) -> tuple[str, Taken]:
+    async def looked_at(self, request: web.Request) -> web.Response:
+        self.know(request)
+        if (request.method, request.path) != ("GET", f"/2010-04-01/Accounts/{ACCOUNT}.json"):
+            raise Refused(error(404, 20404, f"The requested resource {request.path} was not found"))
+        return web.json_response({"sid": ACCOUNT, "friendly_name": "Shop", "status": self.account})
+
+    def know(self, request: web.Request) -> None:
+        """Whoever asks has the account's credentials, or one of its keys'."""
         known = base64.b64decode(request.headers.get("Authorization", "").removeprefix("Basic ")).decode()
         if known not in (f"{ACCOUNT}:{SECRET}", f"{KEY}:{SECRET}"):
             raise Refused(error(401, 20003, "Authenticate"))
+
+    async def read(self, request: web.Request) -> tuple[str, Taken]:
+        self.know(request)
         if (request.method, request.path) != ("POST", f"/2010-04-01/Accounts/{ACCOUNT}/Messages.json"):
             raise Refused(error(404, 20404, f"The requested resource {request.path} was not found"))
         assert request.content_type == "application/x-www-form-urlencoded"

@@ -26,6 +26,7 @@ class WebhookPeer(Peer):
     behaviours = BEHAVIOURS
     SECRETS = ("/takes/", "/refuse", "Thank", SECRET, SECRET.removeprefix("whsec_"))
     RECIPIENTS_OWN = True
+    LOOKED_AT = False
     throttle_s = 7
     NAMES: ClassVar = {
         "takes": "takes",

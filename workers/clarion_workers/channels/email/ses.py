@@ -22,6 +22,7 @@ from clarion_core.domain.delivery import Reason
 from clarion_core.domain.error_class import RETRYABLE
 from clarion_core.domain.medium import Medium
 from clarion_core.domain.outcome import Outcome, PermanentFailure, Sent, TransientFailure
+from clarion_workers.channels import Found
 from clarion_workers.channels.answers import refused, said
 from clarion_workers.channels.email.address import parse_mailbox
 from clarion_workers.channels.email.copies import Copying
@@ -33,6 +34,7 @@ from clarion_workers.channels.kind import Opening, ProviderKind, Supports
 from clarion_workers.channels.sigv4 import Credentials, Scope, signed
 
 PATH = "/v2/email/outbound-emails"
+ACCOUNT_PATH = "/v2/email/account"
 SET_BY_SES = ("message-id", "date")
 SKEW_S = 300.0
 """How far a signature's time may be from Amazon's."""
@@ -94,9 +96,8 @@ class SesChannel(HttpChannel[EmailMessage]):
         super().__init__(connections=part.connections, timeout_s=part.timeout_s, tls=tls)
         self._part, self._builder, self._clock = part, builder, clock
         self._read, self._credentials = credentials, credentials()
-        self._url = f"{part.url or f'https://email.{part.region}.amazonaws.com'}{PATH}"
-        target = URL(self._url)
-        self._host, self._path = target.raw_authority, target.raw_path
+        base = part.url or f"https://email.{part.region}.amazonaws.com"
+        self._url, self._account = URL(base + PATH), URL(base + ACCOUNT_PATH)
         self._scope = Scope(region=part.region, service="ses")
         self._ahead_s = 0.0  # Amazon's clock, against ours
 
@@ -108,17 +109,39 @@ class SesChannel(HttpChannel[EmailMessage]):
         if built.needs_smtputf8:
             return PermanentFailure(reason=Reason.PROVIDER_UNSUPPORTED, detail="SES carries no addresses beyond ASCII")
         body = msgspec.json.encode(self._asked(message, built))
+        return self._signed("POST", self._url, body)
+
+    def probe(self) -> Request:
+        """What SES tells of the account (API_GetAccount)."""
+        return self._signed("GET", self._account, b"")
+
+    def found(self, answer: Answer) -> Found:
+        """Whether the account may send, and how much."""
+        told = answer.json()
+        told = told if isinstance(told, dict) else {}
+        if answer.status != 200:
+            error = _error(answer, told)
+            self._learn(error, answer)
+            return Found(False, f"it refuses us: {said(answer, error)}")
+        if not told.get("SendingEnabled"):
+            return Found(False, "our credentials are taken, but the account may not send")
+        quota = told.get("SendQuota")
+        rate = quota.get("MaxSendRate") if isinstance(quota, dict) else None
+        where = "" if told.get("ProductionAccessEnabled") else "; in the sandbox: to verified addresses alone"
+        return Found(True, "the account may send" + (f" {rate:g} a second" if rate else "") + where)
+
+    def _signed(self, method: str, url: URL, body: bytes) -> Request:
         headers = signed(
             self._credentials,
             self._scope,
-            method="POST",
-            host=self._host,
-            path=self._path,
+            method=method,
+            host=url.raw_authority,
+            path=url.raw_path,
             headers={"Content-Type": "application/json"},
             body=body,
             now_s=self._clock() + self._ahead_s,
         )
-        return Request(url=self._url, body=body, headers=headers)
+        return Request(url=str(url), body=body, headers=headers, method=method)
 
     def outcome(self, message: EmailMessage, answer: Answer) -> Outcome:
         """What SES's answer means."""

@@ -31,6 +31,7 @@ from clarion_workers.channels.push.stream_body import StreamBody
 DELIVERIES = uuid.UUID("0c5ff8d1-6b0b-5c06-9d1c-6a5f2f0b9c3e")
 """The namespace of `apns-id`s: the same delivery has the same one in every attempt."""
 
+_NO_DEVICE = "0" * 8
 _DEVICE = re.compile(r"[0-9A-Fa-f]{16,400}")  # "it can vary in size"; hexadecimal, since it is part of the path
 
 
@@ -69,12 +70,23 @@ class ApnsChannel(HttpChannel[PushMessage]):
         """What APNs' answer means."""
         return outcome_of(answer)
 
-    async def check(self) -> Found:
-        """Send to a device that there can't be: whoever is told so is known. See `Channel.check`."""
-        nobody = PushMessage(delivery_id="test", token="0" * 64, silent=True, priority="normal", ttl_s=0)
-        [outcome] = await self.send([nobody])
-        about = isinstance(outcome, PermanentFailure) and ERROR_CLASSES[outcome.reason] is ErrorClass.RECIPIENT
-        return Found(True, "our token and topic are taken") if about else Found(False, outcome.detail)
+    def probe(self) -> Request:
+        """A notification of nothing, to a token that no device can have, since it is too short for one."""
+        headers = {
+            "apns-id": str(uuid.uuid4()),
+            "apns-push-type": "background",
+            "apns-priority": "5",
+            "apns-topic": self._topic,
+            "apns-expiration": "0",
+        }
+        body = msgspec.json.encode({"aps": {"content-available": 1}})
+        return Request(url=f"/3/device/{_NO_DEVICE}", body=body, headers=headers)
+
+    def found(self, answer: Answer) -> Found:
+        """That there is no such device is told to whoever is known and may send to the topic."""
+        outcome = outcome_of(answer)
+        about_it = isinstance(outcome, PermanentFailure) and ERROR_CLASSES[outcome.reason] is ErrorClass.RECIPIENT
+        return Found(True, "our token is taken") if about_it else Found(False, f"it refuses us: {outcome.detail}")
 
     async def close(self) -> None:
         """Let go of kept connections; nothing is being sent when it is called."""

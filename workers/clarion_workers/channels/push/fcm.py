@@ -14,11 +14,14 @@ from clarion_core.domain.outcome import Outcome, PermanentFailure, TransientFail
 from clarion_core.push import fcm
 from clarion_core.push.limits import PAYLOAD_MAX, problems
 from clarion_workers.channels import Found
-from clarion_workers.channels.http import Answer, Body, HttpChannel, Request
+from clarion_workers.channels.http import Answer, Body, HttpChannel, Request, unreached
 from clarion_workers.channels.kind import Opening, ProviderKind, Supports
 from clarion_workers.channels.push.fcm_answers import outcome_of
 from clarion_workers.channels.push.google import AccessToken
 from clarion_workers.channels.push.message import PushMessage
+
+_NOBODY = msgspec.json.encode({"validate_only": True, "message": {"topic": "clarion-test"}})
+"""A message to a topic that nobody has, and not to be delivered even so."""
 
 
 class FcmChannel(HttpChannel[PushMessage]):
@@ -61,11 +64,21 @@ class FcmChannel(HttpChannel[PushMessage]):
         return outcome_of(answer)
 
     async def check(self) -> Found:
-        """Ask for an access token, which shows the key to be good. See `Channel.check`."""
-        access = await self._access.get()
-        if isinstance(access, TransientFailure):
-            return Found(False, access.detail)
-        return Found(True, "the service account's key is taken")
+        """Ask for a new access token, and whether a message would be taken (`validate_only`). See `Channel.check`."""
+        if self._closed:
+            return Found(False, "the channel is closed")
+        try:
+            access = await self._access.renewed()
+            if isinstance(access, TransientFailure):
+                return Found(False, access.detail)
+            headers = {"Authorization": f"Bearer {access}", "Content-Type": "application/json; charset=UTF-8"}
+            request = Request(url=self._url, body=_NOBODY, headers=headers)
+            answer = await self._ask(request, Body(request.body))
+        except Exception as error:  # whatever it meets is what it found
+            return unreached(error)
+        if answer.status == 200:
+            return Found(True, "the service account may send to the project")
+        return Found(False, f"it refuses us: {outcome_of(answer).detail}")
 
     async def close(self) -> None:
         """Let go of kept connections; nothing is being sent when it is called."""

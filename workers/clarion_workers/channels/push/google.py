@@ -61,6 +61,10 @@ class AccessToken:
             return self._token
         return await asyncio.shield(self._fetching)
 
+    async def renewed(self) -> str | TransientFailure:
+        """A new token, or why there is none, whether or not the last one is good. Raises as `get` does."""
+        return await self._replaced()
+
     def forget(self, token: str) -> None:
         """Have the next one who asks wait for another token: this one was not taken."""
         if token == self._token:

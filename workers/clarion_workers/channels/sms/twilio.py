@@ -14,7 +14,7 @@ from clarion_core.domain.delivery import Reason
 from clarion_core.domain.error_class import RETRYABLE
 from clarion_core.domain.medium import Medium
 from clarion_core.domain.outcome import AddressFact, Outcome, PermanentFailure, Sent, TransientFailure
-from clarion_workers.channels import Channel
+from clarion_workers.channels import Channel, Found
 from clarion_workers.channels.answers import refused, said
 from clarion_workers.channels.http import Answer, HttpChannel, Request
 from clarion_workers.channels.kind import Opening, ProviderKind, Supports
@@ -57,6 +57,15 @@ class TwilioChannel(HttpChannel[SmsMessage]):
     def probe(self) -> Request:
         """Twilio tells of an account to whoever may use it."""
         return Request(method="GET", url=self._account, body=b"", headers=self._headers)
+
+    def found(self, answer: Answer) -> Found:
+        """An account that is there and active takes messages."""
+        told = answer.json()
+        told = told if isinstance(told, dict) else {}
+        if answer.status != 200:
+            return Found(False, f"it refuses us: {said(answer, told.get('code'), told.get('message'))}")
+        state = str(told.get("status", ""))
+        return Found(state == "active", f"our credentials are taken; the account is {state or 'in no known state'}")
 
     async def request(self, message: SmsMessage) -> Request:
         """The request for this message. Twilio has no idempotency key: a second one is a second message."""
