@@ -148,6 +148,15 @@ async def test_a_server_that_breaks_the_protocol_is_left(apple: ApnsPeer) -> Non
     assert kinds(await channel.send(messages(TAKES, 2))) == [Sent]
 
 
+async def test_a_frame_longer_than_we_take_is_not_waited_for(apple: ApnsPeer) -> None:
+    channel = await opened(apple)
+    sending = asyncio.ensure_future(channel.send(messages(HANGS, 1)))
+    await apple.server.wait_for(2)
+    [connection] = apple.server.connections
+    connection.transport.write(b"\xff\xff\xff" + bytes(6))  # the head of one of 16 MiB, and nothing behind it
+    assert kinds(await sending) == [Ambiguous]
+
+
 async def test_a_request_that_is_given_up_is_reset_and_the_connection_asked(apple: ApnsPeer) -> None:
     channel = await opened(apple, timeout_s=0.2)
     assert kinds(await channel.send(messages(HANGS, 1))) == [Ambiguous]

@@ -22,7 +22,7 @@ from h2.events import (
     StreamReset,
     WindowUpdated,
 )
-from h2.exceptions import H2Error
+from h2.exceptions import FrameTooLargeError, H2Error
 from hpack import HeaderTuple
 
 from clarion_workers.channels.http import ANSWER_MAX, Answer
@@ -135,6 +135,8 @@ class Connection(asyncio.Protocol):
         self._heard_s = self._loop.time()
         frames, self._buffer = split(self._buffer + data)
         try:
+            if int.from_bytes(self._buffer[:3]) > self._h2.max_inbound_frame_size:  # it is not waited for
+                raise FrameTooLargeError
             for frame in frames:
                 if isinstance(frame, GoAway):
                     self._going_away(frame)
