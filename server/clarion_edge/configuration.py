@@ -8,9 +8,10 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from clarion_core.configuration.part import SECRET_WORDS, TOLD, FilePath, Part, Secret, text
+from clarion_core import pointer
+from clarion_core.configuration.authorities import AUTHORITIES, Authorities
+from clarion_core.configuration.part import SECRET_WORDS, TOLD, Part, Secret, text
 from clarion_core.domain.bounce import BounceCategory
-from clarion_edge import pointer
 
 _DOMAIN = r"^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+$"
 _POINTER = "a JSON pointer, like /results/0/status"
@@ -23,7 +24,7 @@ class SnsPart(Part):
     """Amazon SNS, with what SES tells. Only these topics are believed, and subscribed to when they ask."""
 
     topics: Annotated[list[str], text("a list of 1 to 64 ARNs of topics", min_length=1, max_length=64)]
-    ca_file: Annotated[FilePath | None, text("the path of a readable PEM file of certificates")] = None
+    ca_file: Annotated[Authorities, AUTHORITIES] = None
 
     @field_validator("topics")
     @classmethod

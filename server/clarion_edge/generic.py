@@ -9,9 +9,9 @@ from collections.abc import Mapping
 
 import msgspec
 
+from clarion_core import pointer
 from clarion_core.domain.bounce import BounceCategory, of_enhanced
 from clarion_core.domain.feedback import Fact, FactKind
-from clarion_edge import pointer
 from clarion_edge.configuration import HttpCallbackPart
 from clarion_edge.forms import fields
 from clarion_edge.moments import milliseconds

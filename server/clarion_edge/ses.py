@@ -9,10 +9,10 @@ from collections.abc import Mapping
 
 import msgspec
 
+from clarion_core import pointer
 from clarion_core.domain.bounce import BOUNCE_TYPES, BounceCategory, BounceType, of_enhanced
 from clarion_core.domain.feedback import Fact, FactKind
 from clarion_core.domain.ids import is_delivery_id
-from clarion_edge import pointer
 from clarion_edge.moments import milliseconds
 from clarion_edge.receipt import Malformed, Receipt
 

@@ -19,8 +19,8 @@ from clarion_core.configuration.file import ChannelsInvalid, read
 from clarion_core.configuration.http_sms import HttpSmsPart
 from clarion_core.domain.delivery import Reason
 from clarion_core.domain.outcome import AddressFact, Ambiguous, Outcome, PermanentFailure, Sent, TransientFailure
+from clarion_core.pointer import look
 from clarion_workers.channels.http import Answer, Request
-from clarion_workers.channels.pointer import at
 from clarion_workers.channels.sms.generic import GenericSmsChannel
 from clarion_workers.channels.sms.message import SmsMessage
 from support.peers import peer_of
@@ -182,7 +182,7 @@ async def test_a_delivery_that_infobip_has_already_is_sent(server_tls: Any, ca: 
 )
 def test_a_pointer_names_a_value(pointer: str, value: Any) -> None:
     document = {"foo": ["bar", "baz"], "": 0, "a/b": 1, "c%d": 2, "m~n": 8, "~1": 9}
-    assert at(document, pointer) == (document if value == "all" else value)
+    assert look(document, pointer) == (document if value == "all" else value)
 
 
 # What may be described.

@@ -55,15 +55,15 @@ class PostRoom:
         self._told_to_end = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         campaigns = CampaignStore(self._store, settings.shards, settings.retention_s)
-        suppressions = Suppressions(self._store)
-        hearing = Hearing(FactStore(self._store, settings.shards, settings.retention_s), suppressions)
+        self._suppressions = Suppressions(self._store)
+        hearing = Hearing(FactStore(self._store, settings.shards, settings.retention_s), self._suppressions)
         self._tally = Tally()
         opener = Opener(settings, self._store, hearing, self._tally.copies)
         self._routers = Routers(opener.own())
         self._configurations = Configurations(self._store)
         self._reconfigured = asyncio.Event()
         self._follower = Follower(self._configurations, opener, self._routers, self._reconfigured)
-        batches = CountedBatches(
+        self._batches = batches = CountedBatches(
             self._store,
             tally=self._tally,
             worker=self.name,
@@ -79,32 +79,10 @@ class PostRoom:
             every_s=settings.sweep_s,
         )
         self._renderer = Renderer.from_settings(settings)
-        composer = Composer(Revisions(campaigns), self._renderer)
+        self._composer = Composer(Revisions(campaigns), self._renderer)
         self._windows: dict[Medium, dict[str, Windows]] = {}
 
-        def lane_worker(shard: int, lane: str, medium: Medium) -> LaneWorker:
-            if medium not in self._windows:
-                self._windows[medium] = Windows.of_lanes(settings.window, settings.served)
-            post = Post(
-                lane=lane,
-                batches=batches,
-                leases=self._leases,
-                composer=composer,
-                suppressions=suppressions,
-                windows=self._windows[medium][lane],
-                draining=self._draining,
-            )
-            return LaneWorker(
-                self._redis,
-                self._blocking,
-                shard=shard,
-                lane=lane,
-                medium=medium,
-                deliver=Deliverer(post, self._routers).job,
-                jobs=settings.jobs,
-            )
-
-        self._lanes = Lanes(lane_worker, lanes=settings.served, shards=settings.shards)
+        self._lanes = Lanes(self._lane_worker, lanes=settings.served, shards=settings.shards)
         self._presence = Presence(
             WorkerStore(self._store, settings.shards, settings.served),
             identity,
@@ -196,6 +174,29 @@ class PostRoom:
             await self._reconfigured.wait()
             self._reconfigured.clear()
             self._lanes.serve(self._routers.media)
+
+    def _lane_worker(self, shard: int, lane: str, medium: Medium) -> LaneWorker:
+        settings = self._settings
+        if medium not in self._windows:
+            self._windows[medium] = Windows.of_lanes(settings.window, settings.served)
+        post = Post(
+            lane=lane,
+            batches=self._batches,
+            leases=self._leases,
+            composer=self._composer,
+            suppressions=self._suppressions,
+            windows=self._windows[medium][lane],
+            draining=self._draining,
+        )
+        return LaneWorker(
+            self._redis,
+            self._blocking,
+            shard=shard,
+            lane=lane,
+            medium=medium,
+            deliver=Deliverer(post, self._routers).job,
+            jobs=settings.jobs,
+        )
 
     def _load(self) -> Load:
         return Load(

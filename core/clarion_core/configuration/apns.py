@@ -6,9 +6,10 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from clarion_core.configuration.authorities import AUTHORITIES, Authorities
 from clarion_core.configuration.keys import check_secret, p256_key
 from clarion_core.configuration.part import Part, Secret, text
-from clarion_core.configuration.web_address import AUTHORITIES, URL_WORDS, Authorities, BaseUrl
+from clarion_core.configuration.web_address import URL_WORDS, BaseUrl
 from clarion_core.domain.medium import Medium
 
 SERVERS = {"production": "https://api.push.apple.com", "development": "https://api.sandbox.push.apple.com"}

@@ -9,9 +9,10 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from clarion_core.configuration.authorities import AUTHORITIES, Authorities
 from clarion_core.configuration.part import SECRET_WORDS, TOLD, WRONG, Part, Secret, text
 from clarion_core.configuration.placeholders import NotADocument, names
-from clarion_core.configuration.web_address import AUTHORITIES, URL_WORDS, Authorities, BaseUrl
+from clarion_core.configuration.web_address import URL_WORDS, BaseUrl
 from clarion_core.domain.medium import Medium
 
 KNOWN = ("to", "to_digits", "from", "text", "delivery_id", "ttl_s", "expire_time", "segments")

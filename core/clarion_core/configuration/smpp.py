@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ssl
-from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from clarion_core.configuration.part import SECRET_WORDS, TOLD, WRONG, FilePath, Part, Secret, surroundings, text
+from clarion_core.configuration.authorities import AUTHORITIES, Authorities
+from clarion_core.configuration.part import SECRET_WORDS, TOLD, Part, Secret, text
 from clarion_core.domain.medium import Medium
 from clarion_core.settings import is_loopback
 
@@ -26,7 +25,7 @@ class SmppPart(Part):
     host: Annotated[str, text("a host name or an IP address", min_length=1)]
     port: Annotated[int, Field(ge=1, le=65_535)] = 2775
     security: Annotated[Literal["none", "tls"] | None, text("none or tls")] = None
-    ca_file: Annotated[FilePath | None, text("the path of a readable PEM file of certificates")] = None
+    ca_file: Annotated[Authorities, AUTHORITIES] = None
     system_id: Annotated[str, text("1 to 15 characters of ASCII", pattern=r"^[!-~]{1,15}$")]
     password: Annotated[Secret | None, text(SECRET_WORDS)] = None
     system_type: Annotated[str, text("up to 12 characters of ASCII", pattern=r"^[!-~]{0,12}$")] = ""
@@ -37,16 +36,6 @@ class SmppPart(Part):
     enquire_s: Annotated[float, Field(ge=1, le=3_600)] = 30.0
     default_alphabet: Literal["gsm", "latin1"] = "gsm"
     receipts: bool = True
-
-    @field_validator("ca_file")
-    @classmethod
-    def _holds_certificates(cls, path: Path | None, info: ValidationInfo) -> Path | None:
-        try:
-            if path is not None and surroundings(info).environment is not None:
-                ssl.create_default_context(cafile=path)
-        except OSError:  # of which SSLError is one
-            raise PydanticCustomError(WRONG, "can't be read") from None
-        return path
 
     @model_validator(mode="after")
     def _security_is_decided(self) -> Self:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ssl
-from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from clarion_core.configuration.part import SECRET_WORDS, TOLD, WRONG, FilePath, Part, Secret, surroundings, text
+from clarion_core.configuration.authorities import AUTHORITIES, Authorities
+from clarion_core.configuration.part import SECRET_WORDS, TOLD, Part, Secret, text
 from clarion_core.domain.medium import Medium
 from clarion_core.settings import is_loopback
 
@@ -27,7 +26,7 @@ class SmtpPart(Part):
     host: Annotated[str, text("a host name or an IP address", min_length=1)]
     port: Annotated[int, Field(ge=1, le=65_535)] = 25
     security: Literal["none", "starttls", "tls"] = "none"
-    ca_file: Annotated[FilePath | None, text("the path of a readable PEM file of certificates")] = None
+    ca_file: Annotated[Authorities, AUTHORITIES] = None
     username: Annotated[str, text("any text, in quotes where YAML takes it for something else")] = ""
     password: Annotated[Secret | None, text(SECRET_WORDS)] = None
     token: Annotated[Secret | None, text(SECRET_WORDS)] = None
@@ -38,16 +37,6 @@ class SmtpPart(Part):
     helo: Annotated[
         str, text("a host name, or an IP address in brackets and quotes", pattern=r"^[A-Za-z0-9.\-\[\]:]*$")
     ] = ""
-
-    @field_validator("ca_file")
-    @classmethod
-    def _holds_certificates(cls, path: Path | None, info: ValidationInfo) -> Path | None:
-        try:
-            if path is not None and surroundings(info).environment is not None:
-                ssl.create_default_context(cafile=path)
-        except OSError:  # of which SSLError is one
-            raise PydanticCustomError(WRONG, "can't be read") from None
-        return path
 
     @model_validator(mode="after")
     def _credentials_fit(self) -> Self:

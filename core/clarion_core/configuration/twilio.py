@@ -6,8 +6,9 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from clarion_core.configuration.authorities import AUTHORITIES, Authorities
 from clarion_core.configuration.part import SECRET_WORDS, Part, Secret, text
-from clarion_core.configuration.web_address import AUTHORITIES, URL_WORDS, Authorities, BaseUrl
+from clarion_core.configuration.web_address import URL_WORDS, BaseUrl
 from clarion_core.domain.medium import Medium
 
 

@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from clarion_core.configuration.authorities import AUTHORITIES, Authorities
 from clarion_core.configuration.egress import EgressPart
 from clarion_core.configuration.part import TOLD, WRONG, Part, RetryPart, Secret, surroundings, text
-from clarion_core.configuration.web_address import AUTHORITIES, Authorities
 from clarion_core.domain.medium import Medium
 from clarion_core.urls import read_url
 

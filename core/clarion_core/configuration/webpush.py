@@ -7,9 +7,9 @@ from typing import Annotated, ClassVar
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
+from clarion_core.configuration.authorities import AUTHORITIES, Authorities
 from clarion_core.configuration.keys import check_secret, p256_key
 from clarion_core.configuration.part import WRONG, Part, Secret, text
-from clarion_core.configuration.web_address import AUTHORITIES, Authorities
 from clarion_core.domain.medium import Medium
 from clarion_core.urls import Url, read_url
 

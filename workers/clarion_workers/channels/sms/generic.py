@@ -19,11 +19,11 @@ from clarion_core.domain.delivery import Reason
 from clarion_core.domain.error_class import RETRYABLE
 from clarion_core.domain.medium import Medium
 from clarion_core.domain.outcome import AddressFact, Ambiguous, Outcome, PermanentFailure, Sent, TransientFailure
+from clarion_core.pointer import look
 from clarion_workers.channels import Channel
 from clarion_workers.channels.answers import refused, said
 from clarion_workers.channels.http import Answer, HttpChannel, Request
 from clarion_workers.channels.kind import Opening, ProviderKind, Supports
-from clarion_workers.channels.pointer import at
 from clarion_workers.channels.sms.message import SmsMessage
 from clarion_workers.channels.sms.senders import from_senders
 
@@ -72,9 +72,9 @@ class GenericSmsChannel(HttpChannel[SmsMessage]):
     def outcome(self, message: SmsMessage, answer: Answer) -> Outcome:
         """What the answer means by the configuration's rules, or else by its status."""
         part, told = self._part, answer.json()
-        detail = said(answer, at(told, part.detail_at) if part.detail_at else "")
+        detail = said(answer, look(told, part.detail_at) if part.detail_at else "")
         if _fits(part.success, answer.status, told):
-            given = _plain(at(told, part.id_at)) if part.id_at else ""
+            given = _plain(look(told, part.id_at)) if part.id_at else ""
             return Sent(detail=detail, provider_id=given, receipts_by_id=part.receipts_by_id)
         for rule in part.failures:
             if _fits(rule, answer.status, told):
@@ -103,7 +103,7 @@ class GenericSmsChannel(HttpChannel[SmsMessage]):
 def _fits(rule: SuccessPart | FailurePart, status: int, told: Any) -> bool:
     if rule.status is not None and status not in rule.status:
         return False
-    return rule.values is None or _plain(at(told, rule.at)) in map(_plain, rule.values)
+    return rule.values is None or _plain(look(told, rule.at)) in map(_plain, rule.values)
 
 
 def _failure(rule: FailurePart, answer: Answer, detail: str) -> Outcome:
