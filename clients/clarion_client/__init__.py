@@ -29,7 +29,15 @@ from clarion_client.errors import (
     Unavailable,
     Violation,
 )
-from clarion_client.names import campaign_name, delivery_name, lane_name, short_name, trigger_name, worker_name
+from clarion_client.names import (
+    campaign_name,
+    configuration_name,
+    delivery_name,
+    lane_name,
+    short_name,
+    trigger_name,
+    worker_name,
+)
 from clarion_client.retry import RetryConfig
 from clarion_client.suppressions import list_target
 from clarion_client.values import JsonLike, RecipientLike
@@ -55,6 +63,7 @@ __all__ = [
     "Unavailable",
     "Violation",
     "campaign_name",
+    "configuration_name",
     "connect",
     "delivery_name",
     "lane_name",

@@ -9,6 +9,7 @@ import grpc
 import grpc.aio
 
 from clarion_client.campaigns import CampaignCalls
+from clarion_client.channel_configurations import ChannelConfigurationCalls
 from clarion_client.connection import Caller, default_server, open_channel
 from clarion_client.dead_letters import DeadLetterCalls
 from clarion_client.deliveries import DeliveryCalls
@@ -18,7 +19,15 @@ from clarion_client.triggers import TriggerCalls
 from clarion_client.workers import WorkerCalls
 
 
-class Clarion(CampaignCalls, TriggerCalls, DeliveryCalls, DeadLetterCalls, WorkerCalls, SuppressionCalls):
+class Clarion(
+    CampaignCalls,
+    TriggerCalls,
+    DeliveryCalls,
+    DeadLetterCalls,
+    WorkerCalls,
+    SuppressionCalls,
+    ChannelConfigurationCalls,
+):
     """One workspace of one server. Made by `connect`; safe to share between tasks of one event loop.
 
     Every method has a time limit, repeats what is safe to repeat, and raises a ClarionError.
@@ -31,6 +40,7 @@ class Clarion(CampaignCalls, TriggerCalls, DeliveryCalls, DeadLetterCalls, Worke
         DeadLetterCalls.__init__(self, channel, caller)
         WorkerCalls.__init__(self, channel, caller)
         SuppressionCalls.__init__(self, channel, caller)
+        ChannelConfigurationCalls.__init__(self, channel, caller)
 
 
 @asynccontextmanager

@@ -6,7 +6,7 @@ neither form are passed on: the server says what is wrong.
 from __future__ import annotations
 
 _COLLECTIONS = ("campaigns", "triggers", "deliveries")
-_FLAT = ("workers", "lanes")
+_FLAT = ("workers", "lanes", "channelConfigurations")
 
 
 def campaign_name(name: str) -> str:
@@ -32,6 +32,11 @@ def worker_name(name: str) -> str:
 def lane_name(name: str) -> str:
     """`marketing` → `lanes/marketing`."""
     return name if "/" in name else f"lanes/{name}"
+
+
+def configuration_name(name: str) -> str:
+    """`orders-sms` → `channelConfigurations/orders-sms`."""
+    return name if "/" in name else f"channelConfigurations/{name}"
 
 
 def short_name(name: str) -> str:

@@ -20,6 +20,7 @@ from grpc_status import rpc_status
 
 from clarion.v1 import (
     campaign_service_pb2,
+    channel_configuration_service_pb2,
     delivery_service_pb2,
     suppression_service_pb2,
     trigger_service_pb2,
@@ -171,6 +172,7 @@ async def scripted_server(port: int = 0) -> AsyncIterator[Script]:
         delivery_service_pb2,
         worker_service_pb2,
         suppression_service_pb2,
+        channel_configuration_service_pb2,
     ):
         for service in module.DESCRIPTOR.services_by_name.values():
             handlers = {method.name: _handler(script, method) for method in service.methods}

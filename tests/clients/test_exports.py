@@ -7,6 +7,7 @@ import inspect
 import clarion_client
 from clarion.v1 import (
     campaign_service_pb2,
+    channel_configuration_service_pb2,
     delivery_service_pb2,
     suppression_service_pb2,
     trigger_service_pb2,
@@ -16,7 +17,8 @@ from clarion.v1 import (
 PUBLIC = {
     "REASONS", "Aborted", "AlreadyExists", "Clarion", "ClarionError", "DeadLetterFilter", "DeadlineExceeded",
     "FailedPrecondition", "Internal", "InvalidArgument", "JsonLike", "NotFound", "OutOfRange", "RecipientLike",
-    "Redriven", "ResourceExhausted", "RetryConfig", "Unavailable", "Violation", "campaign_name", "connect",
+    "Redriven", "ResourceExhausted", "RetryConfig", "Unavailable", "Violation", "campaign_name",
+    "configuration_name", "connect",
     "delivery_name", "lane_name", "list_target", "short_name", "trigger_name", "worker_name",
 }  # fmt: skip
 
@@ -37,6 +39,7 @@ def test_the_client_has_one_method_for_every_rpc_and_no_other() -> None:
             delivery_service_pb2,
             worker_service_pb2,
             suppression_service_pb2,
+            channel_configuration_service_pb2,
         )
         for service in module.DESCRIPTOR.services_by_name.values()
         for method in service.methods
@@ -56,5 +59,8 @@ def test_names_are_taken_in_full_and_in_short() -> None:
     )
     assert clarion_client.lane_name("marketing") == clarion_client.lane_name("lanes/marketing") == "lanes/marketing"
     assert clarion_client.short_name("lanes/marketing") == "marketing"
+    full = clarion_client.configuration_name("orders-sms")
+    assert full == clarion_client.configuration_name(full) == "channelConfigurations/orders-sms"
+    assert clarion_client.short_name(full) == "orders-sms"
     assert clarion_client.short_name(delivery) == "welcome/t/t-1"
     assert clarion_client.short_name("anything else") == "anything else"

@@ -8,7 +8,17 @@ from typing import Annotated
 
 import typer
 
-from clarion_client.cli import allow_list, apply, campaigns, dead_letters, deliveries, suppressions, triggers, workers
+from clarion_client.cli import (
+    allow_list,
+    apply,
+    campaigns,
+    channels,
+    dead_letters,
+    deliveries,
+    suppressions,
+    triggers,
+    workers,
+)
 from clarion_client.cli.exits import MEANING
 from clarion_client.cli.session import Session, command, defect
 
@@ -44,6 +54,7 @@ def _root(
 
 command(app)(apply.apply)
 app.add_typer(campaigns.app, name="campaigns")
+app.add_typer(channels.app, name="channels")
 command(app)(triggers.trigger)
 app.add_typer(triggers.app, name="triggers")
 command(app)(triggers.watch)

@@ -45,6 +45,14 @@ CampaignArgument = Annotated[
     str,
     typer.Argument(metavar="CAMPAIGN", parser=_of_form(name_forms.CAMPAIGN), help="`campaigns/welcome` or `welcome`."),
 ]
+ConfigurationArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME",
+        parser=_of_form(name_forms.CONFIGURATION),
+        help="`orders-sms` or `channelConfigurations/orders-sms`.",
+    ),
+]
 TriggerArgument = Annotated[
     str,
     typer.Argument(

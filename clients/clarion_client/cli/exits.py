@@ -24,9 +24,9 @@ class Exit(IntEnum):
 
 MEANING: Mapping[Exit, str] = {
     Exit.OK: "done, and every recipient concerned is well",
-    Exit.REFUSED: "done, but a recipient or a line was refused, or a watched delivery was not sent",
+    Exit.REFUSED: "done, but a recipient or a line was refused, a delivery was not sent, or a provider is not well",
     Exit.USAGE: "the command line is wrong",
-    Exit.NOT_FOUND: "no such campaign, trigger, delivery, worker, lane or throttle",
+    Exit.NOT_FOUND: "no such campaign, trigger, delivery, channel configuration, worker, lane or throttle",
     Exit.INVALID: "the input can't be right: a file, a template, a context, all recipients",
     Exit.CONFLICT: "the state forbids it, the id is taken, or somebody else changed it",
     Exit.UNAVAILABLE: "no answer in time, or no room now: try again later",

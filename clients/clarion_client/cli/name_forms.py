@@ -6,7 +6,14 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from clarion_client.names import campaign_name, delivery_name, lane_name, trigger_name, worker_name
+from clarion_client.names import (
+    campaign_name,
+    configuration_name,
+    delivery_name,
+    lane_name,
+    trigger_name,
+    worker_name,
+)
 
 _CAMPAIGN, _TRIGGER = "[a-z][a-z0-9-]{2,62}", "[a-z0-9]{20,40}"
 _CAMPAIGN_LIKE, _TRIGGER_LIKE = "order-confirmation", "00j4k9x2m7q1c8v5b3n6"
@@ -44,6 +51,16 @@ DELIVERY = NameForm(
     delivery_name,
     f"{TRIGGER.pattern}/deliveries/{_TRIGGER}-[0-9]{{1,6}}",
     f"a delivery's name is CAMPAIGN/TRIGGER/DELIVERY, like {_CAMPAIGN_LIKE}/{_TRIGGER_LIKE}/{_TRIGGER_LIKE}-17",
+)
+CONFIGURATION_ID = NameForm(
+    lambda configuration_id: configuration_id,
+    _CAMPAIGN,
+    "a channel configuration's id is 3 to 63 of a-z, 0-9 and -, the first a letter, like orders-sms",
+)
+CONFIGURATION = NameForm(
+    configuration_name,
+    f"channelConfigurations/{_CAMPAIGN}",
+    "a channel configuration's name is 3 to 63 of a-z, 0-9 and -, the first a letter, like orders-sms",
 )
 WORKER = NameForm(
     worker_name,
