@@ -43,7 +43,7 @@ def instance(cls: type[errors.ClarionError]) -> errors.ClarionError:
     """One of the class, by what its constructor asks for."""
     if issubclass(cls, errors.Invalid):
         return cls.of([errors.FieldProblem(path="field", description="is wrong")])
-    values: dict[str, Any] = {"allowed": ["LIVE"], "limit": 10, "used": 9}
+    values: dict[str, Any] = {"allowed": ["LIVE"], "limit": 10, "used": 9, "waited_s": 5.0}
     parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
     positional = [values.get(p.name, "x") for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
     named = {p.name: values.get(p.name, "x") for p in parameters if p.kind is p.KEYWORD_ONLY}

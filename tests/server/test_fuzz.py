@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from clarion.v1 import (
     campaign_service_pb2,
+    channel_configuration_service_pb2,
     delivery_service_pb2,
     suppression_service_pb2,
     trigger_service_pb2,
@@ -23,16 +24,15 @@ from clarion.v1 import (
 from support.clarion import CAMPAIGN, Clarion, a_recipient
 from support.refusal import refusal_of
 
-SERVICES = [
-    module.DESCRIPTOR.services_by_name[name]
-    for module, name in (
-        (campaign_service_pb2, "CampaignService"),
-        (trigger_service_pb2, "TriggerService"),
-        (delivery_service_pb2, "DeliveryService"),
-        (worker_service_pb2, "WorkerService"),
-        (suppression_service_pb2, "SuppressionService"),
-    )
-]
+MODULES = {
+    "CampaignService": campaign_service_pb2,
+    "ChannelConfigurationService": channel_configuration_service_pb2,
+    "DeliveryService": delivery_service_pb2,
+    "SuppressionService": suppression_service_pb2,
+    "TriggerService": trigger_service_pb2,
+    "WorkerService": worker_service_pb2,
+}
+SERVICES = [module.DESCRIPTOR.services_by_name[name] for name, module in MODULES.items()]
 METHODS = {method.name: method for service in SERVICES for method in service.methods}
 EXAMPLES = 100  # of each method
 TRIGGER = f"{CAMPAIGN}/triggers/{'0' * 27}"
@@ -86,6 +86,8 @@ SCALARS: dict[int, st.SearchStrategy[Any]] = {
 
 def values_of(field: FieldDescriptor) -> st.SearchStrategy[Any]:
     kind = field.cpp_type
+    if field.type == FieldDescriptor.TYPE_BYTES:
+        return st.binary(max_size=30)
     if kind == FieldDescriptor.CPPTYPE_MESSAGE:
         return messages(field.message_type)
     if kind == FieldDescriptor.CPPTYPE_ENUM:
@@ -121,23 +123,20 @@ def as_value(value: Any) -> Any:
 
 
 def request_of(name: str, fields: dict[str, Any]) -> Message:
-    module = next(
-        m
-        for m in (
-            campaign_service_pb2,
-            trigger_service_pb2,
-            delivery_service_pb2,
-            worker_service_pb2,
-            suppression_service_pb2,
-        )
-        if hasattr(m, f"{name}Request")
-    )
+    module = next(m for m in MODULES.values() if hasattr(m, f"{name}Request"))
     message: Message = getattr(module, f"{name}Request")(**fields)
     return message
 
 
 async def ask(clarion: Clarion, name: str, request: Message) -> None:
-    stubs = (clarion.campaigns, clarion.triggers, clarion.deliveries, clarion.workers, clarion.suppressions)
+    stubs = (
+        clarion.campaigns,
+        clarion.configurations,
+        clarion.deliveries,
+        clarion.suppressions,
+        clarion.triggers,
+        clarion.workers,
+    )
     stub = next(s for s in stubs if hasattr(s, name))
     call = getattr(stub, name)(request)
     try:
