@@ -13,9 +13,12 @@ import pytest
 import trustme
 
 from clarion_workers.channels.email import EmailChannel
+from clarion_workers.channels.http import Request
 from support.emails import config
-from support.peers import EXAMPLES, KINDS, peer_of
+from support.peers import EXAMPLES, KINDS, peer_of, smpp
 from support.peers.peer import Peer
+from support.peers.smpp import SmppPeer
+from support.plain_http import Open, Plain
 from support.smtp_sink import SmtpSink
 
 
@@ -76,5 +79,34 @@ def kind(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 async def peer(kind: str, server_tls: ssl.SSLContext, ca: trustme.CA) -> AsyncIterator[Peer]:
     async with peer_of(kind, server_tls, ca) as made:
+        yield made
+        await made.close()
+
+
+@pytest.fixture
+async def open_plain() -> AsyncIterator[Open]:
+    channels: list[Plain] = []
+
+    def make(port: int, scheme: str = "http", tls: ssl.SSLContext | None = None, **changes: Any) -> Plain:
+        limits = {name: changes.pop(name) for name in ("connections", "timeout_s") if name in changes}
+        request = {"url": f"{scheme}://127.0.0.1:{port}/messages", "body": b"{}", "headers": {}} | changes
+        channels.append(Plain(Request(**request), tls=tls, **limits))
+        return channels[-1]
+
+    yield make
+    for channel in channels:
+        await channel.close()
+
+
+@pytest.fixture
+def client_tls(ca: trustme.CA) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    ca.configure_trust(context)
+    return context
+
+
+@pytest.fixture
+async def smsc(server_tls: ssl.SSLContext, ca: trustme.CA) -> AsyncIterator[SmppPeer]:
+    async with smpp.peer(server_tls, ca) as made:
         yield made
         await made.close()

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import Callable
 from email import message_from_bytes, policy
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -19,10 +16,9 @@ from clarion_core.settings import WorkerSettings
 from clarion_workers.channels.email import EmailChannel, from_settings, session
 from clarion_workers.channels.email.session import stuffed
 from support.emails import config, email
-from support.smtp_sink import Features, SmtpSink, wait_for_process
+from support.smtp_sink import Features, SmtpSink
 
 Open = Callable[..., EmailChannel]
-TESTS = Path(__file__).parents[1]
 
 
 def all_sent(outcomes: list[Outcome]) -> bool:
@@ -369,41 +365,6 @@ def test_the_configuration_follows_the_settings(monkeypatch: pytest.MonkeyPatch)
     made = from_settings(settings)
     assert (made.host, made.port, made.username, made.password, made.connections) == ("mx", 2525, "u", "secret", 8)
     assert "secret" not in repr(made)
-
-
-@pytest.fixture
-async def sink_process(tmp_path: Path) -> AsyncIterator[Callable[..., Coroutine[Any, Any, int]]]:
-    running: list[asyncio.subprocess.Process] = []
-
-    async def start(*arguments: str) -> int:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "support.smtp_sink", *arguments, cwd=TESTS, stdout=asyncio.subprocess.PIPE
-        )
-        running.append(process)
-        assert process.stdout
-        return int(json.loads(await process.stdout.readline())["port"])
-
-    yield start
-    for process in running:
-        process.terminate()
-        await process.communicate()
-
-
-async def test_the_sink_runs_as_a_process_and_keeps_a_log(
-    sink_process: Callable[..., Coroutine[Any, Any, int]], tmp_path: Path, open_channel: Open
-) -> None:
-    port = await sink_process("--log", str(tmp_path / "mail.jsonl"))
-    assert all_sent(await open_channel(port).send([email(n) for n in range(20)]))
-    assert (await wait_for_process(port, 20))[0] == 20
-    lines = [json.loads(line) for line in (tmp_path / "mail.jsonl").read_text().splitlines()]
-    assert {line["message_id"] for line in lines} == {f"00j4k-{n}@mail.example.com" for n in range(20)}
-
-
-async def test_the_fast_sink_counts(sink_process: Callable[..., Coroutine[Any, Any, int]], open_channel: Open) -> None:
-    port = await sink_process("--fast")
-    waiting = asyncio.create_task(wait_for_process(port, 1_000))
-    assert all_sent(await open_channel(port).send([email(n) for n in range(1_000)]))
-    assert (await waiting)[0] == 1_000
 
 
 def test_a_wrong_authority_file_is_told_at_start(tmp_path: Path) -> None:

@@ -93,6 +93,11 @@ class SmtpSink:
         async with self.changed:
             await self.changed.wait_for(lambda: self.open <= open_connections)
 
+    async def wait_for_connections(self, count: int) -> None:
+        """Return once so many connections were made."""
+        async with self.changed:
+            await self.changed.wait_for(lambda: self.connections >= count)
+
     async def wait_for_command(self, verb: str, count: int = 1) -> None:
         """Return once that command was seen that many times."""
         async with self.changed:
@@ -125,6 +130,7 @@ class SmtpSink:
         self._tasks.add(task)
         self.connections += 1
         self.open += 1
+        await self.tell()
         try:
             await Dialogue(self, reader, writer, self.connections).run(self._tls)
         except (Dropped, ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError, ssl.SSLError):

@@ -225,6 +225,7 @@ async def test_slow_providers_of_one_dont_hold_up_tests_of_others(clarion: Clari
         await keeping.create("slow-mail", smtp(slow.port, timeout_s=60))
         await clarion.work(sink.port)
         waiting = asyncio.create_task(keeping.test("slow-mail"))
+        await slow.wait_for_connections(1)
         assert [each.ok for each in (await keeping.test(NAME)).findings] == [True]
         assert not waiting.done()
         waiting.cancel()

@@ -11,13 +11,13 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
 from msgspec import structs
 
-from clarion_core import logs, tasks
+from clarion_core import tasks
 from clarion_core.domain.campaign import Definition, RetryPolicy
 from clarion_core.domain.delivery import DeliveryState, Reason
 from clarion_core.domain.error_class import ERROR_CLASSES, ErrorClass
@@ -26,7 +26,7 @@ from clarion_core.domain.medium import Channel, Medium
 from clarion_core.domain.outcome import Outcome, PermanentFailure, TransientFailure
 from clarion_core.domain.retry import Conclusion, clip, conclude
 from clarion_core.domain.routing import fails_over, postponed
-from clarion_core.store.batches import NOWHERE, Advanced, BatchStore, Claim, Permit, Result, Step, Wanted, Way
+from clarion_core.store.batches import NOWHERE, Advanced, BatchStore, Claim, Permit, Step, Wanted, Way
 from clarion_core.store.suppressions import Suppressions
 from clarion_core.store.triggers import StoredDelivery
 from clarion_workers.channels import CutOff, Message
@@ -34,14 +34,12 @@ from clarion_workers.leases import Lease, Leases
 from clarion_workers.may_receive import MayReceive
 from clarion_workers.messages import Composer, Ready, Unready
 from clarion_workers.providers import NoRoute, Route, Router
+from clarion_workers.recording import Recorder
 from clarion_workers.windows import Windows
 
 CRASHES_UNTIL_SOLO = 1
-_STORE_PAUSE_S, _STORE_PAUSE_MAX_S = 0.05, 1.0
 NO_WEIGHTS: Mapping[str, int] = {}  # each delivery takes one permit
 _NOT_HANDED_OVER = Conclusion(state=DeliveryState.QUEUED)
-
-log = logs.get(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,11 +69,10 @@ class Run:
             channel=Channel(configuration.channel),
             configuration=configuration,
         )
+        self._recorder = Recorder(post.batches, claim, self._lists, scope=configuration.scope)
         self._open: dict[str, StoredDelivery] = {}  # in a window that may be open, and not handed over yet
-        self._results: list[Result] = []  # outcomes not recorded yet
         self._spent: Counter[str] = Counter()  # attempts of this claim, of those that went on to another provider
-        self._tally: Counter[str] = Counter()
-        self._halted = self._throttled = self._fenced = False
+        self._halted = self._throttled = False
         self._wait_ms = 0  # until what is handed back is due
         self._provider = ""  # whom the last hand-over was to
         self._sent_at = (0, 0.0)  # the store's clock (ms) and ours (s) when the last hand-over began
@@ -86,7 +83,7 @@ class Run:
             self._definition = await self._post.composer.definition(self._claim)
             self._policy = self._definition.retry_policy.within(self._router.configuration.retry)
             await self._deliver()
-            if not self._fenced:
+            if not self._recorder.fenced:
                 await self._finish()
         except (asyncio.CancelledError, StoreUnavailable):
             await asyncio.shield(self._finish())
@@ -334,68 +331,21 @@ class Run:
 
     def _note(self, delivery: StoredDelivery, conclusion: Conclusion, attempts: int, *, opened: bool) -> None:
         self._open.pop(delivery.id, None)
-        self._tally[conclusion.state.name.lower()] += 1
-        self._results.append(
-            Result(
-                delivery_id=delivery.id,
-                trigger_id=delivery.trigger_id,
-                attempts=attempts,
-                conclusion=conclusion,
-                opened=opened,
-                scope=self._router.configuration.scope,
-            )
-        )
-        if conclusion.reason:
-            log.info(
-                "delivery_moved",
-                state=conclusion.state.name,
-                delivery=delivery.id,
-                trigger=delivery.trigger_id,
-                reason=conclusion.reason.value,
-                attempts=attempts,
-            )
+        self._recorder.note(delivery, conclusion, attempts, opened=opened)
 
     async def _finish(self) -> None:
         for delivery in list(self._open.values()):
             self._note(delivery, _NOT_HANDED_OVER, self._attempt(delivery), opened=True)
-        ended = await self._recorded(
-            lambda: self._post.batches.finish(
-                self._claim, self._results, wait_ms=self._wait_ms, throttled=self._throttled
-            )
-        )
-        log.info(
-            "batch_done",
-            batch=self._claim.ref.id,
-            campaign=self._claim.campaign,
-            step=ended.step.value,
-            **self._tally,
-        )
+        await self._recorder.finish(wait_ms=self._wait_ms, throttled=self._throttled)
 
     async def _advance(self, wanted: Sequence[Wanted] = (), way: Way = NOWHERE, *, solo: bool = False) -> Advanced:
         """Record what is noted and open a window. The batch may turn out to be paused, or another worker's."""
-        advanced = await self._recorded(
-            lambda: self._post.batches.advance(self._claim, self._results, wanted, way=way, solo=solo)
-        )
+        advanced = await self._recorder.advance(wanted, way, solo=solo)
+        if advanced.step is Step.FENCED:
+            self._lease.lost = True
         if advanced.step is not Step.OPENED:
             self._halted = True  # what an unheard call may have opened stays noted, to be handed back
         return advanced
-
-    async def _recorded(self, call: Callable[[], Awaitable[Advanced]]) -> Advanced:
-        """Outcomes must not get lost: a store that is away is waited for."""
-        pause_s = _STORE_PAUSE_S
-        while True:
-            try:
-                await self._lists.tell()
-                advanced = await call()
-            except StoreUnavailable:
-                await asyncio.sleep(pause_s)
-                pause_s = min(2 * pause_s, _STORE_PAUSE_MAX_S)
-                continue
-            self._results = []
-            if advanced.step is Step.FENCED:
-                self._lease.lost = self._fenced = True
-                log.warning("batch_lost", batch=self._claim.ref.id, epoch=self._claim.ref.epoch)
-            return advanced
 
 
 def _given_up_by(delivery: StoredDelivery) -> frozenset[str]:
