@@ -62,9 +62,9 @@ class CampaignCalls:
         )
         return (await self._caller.call(self._campaigns.CreateCampaign, request, timeout_s)).campaign
 
-    async def get_campaign(self, name: str, *, timeout_s: float | None = None) -> Campaign:
-        """One campaign with its counts. NotFound."""
-        request = GetCampaignRequest(name=campaign_name(name))
+    async def get_campaign(self, name: str, *, include_files: bool = False, timeout_s: float | None = None) -> Campaign:
+        """One campaign with its counts, attached files with their data where `include_files`. NotFound."""
+        request = GetCampaignRequest(name=campaign_name(name), include_files=include_files)
         return (await self._caller.call(self._campaigns.GetCampaign, request, timeout_s)).campaign
 
     def list_campaigns(self, *, page_size: int = 0, timeout_s: float | None = None) -> AsyncIterator[Campaign]:

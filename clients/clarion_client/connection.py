@@ -15,8 +15,8 @@ from clarion_client.errors import ClarionError, from_rpc_error
 from clarion_client.retry import RetryConfig, is_repeatable, pause_s
 
 DEFAULT_SERVER = "127.0.0.1:7171"
-MAX_MESSAGE_BYTES = 8 * 1024 * 1024
-"""A trigger is at most 4 MiB; a full page of 500 deliveries or a campaign with two bodies stays below it too."""
+MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+"""A trigger is at most 4 MiB, a campaign 4 and its files, which are 10 at most."""
 
 CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),

@@ -23,6 +23,7 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from clarion_core.domain.campaign import LANES
+from clarion_core.domain.files import MIB, MOST_FILES, MOST_MIB, FileLimits
 
 PREFIX = "CLARION_"
 BULK_LANE, BULK_NICE = "marketing", 10
@@ -143,9 +144,20 @@ class ServerSettings(CoreSettings):
     accept_queue_mib: Annotated[
         int, Field(ge=8, le=4_096, description="MiB of accepted calls that may wait for the store at most.")
     ] = 64
+    email_files: Annotated[
+        int, Field(ge=0, le=MOST_FILES, description="Files that an e-mail of a campaign may have at most.")
+    ] = 5
+    email_files_mib: Annotated[
+        int, Field(ge=1, le=MOST_MIB, description="MiB that these files may have together at most.")
+    ] = 5
     drain_s: Annotated[
         float, Field(ge=0, le=600, description="Seconds that calls in hand get to finish after SIGTERM.")
     ] = 10.0
+
+    @property
+    def file_limits(self) -> FileLimits:
+        """What files an e-mail may have."""
+        return FileLimits(files=self.email_files, bytes=self.email_files_mib * MIB)
 
 
 class WorkerSettings(CoreSettings):

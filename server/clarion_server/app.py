@@ -71,6 +71,9 @@ SERVICES = tuple(
     )
 )
 
+WITH_FILES = ("CreateCampaign", "UpdateCampaign")
+"""The methods whose requests have room for files, beside what all requests have."""
+
 STREAMS = 200  # calls that one connection may have open, watches among them; more wait at the caller
 
 log = logs.get(__name__)
@@ -85,7 +88,8 @@ class Server:
         self._blocking = Store(connect_blocking(settings.redis_url))
         self._readiness = Readiness(self._store, SERVICES)
         self._renderer = Renderer.from_settings(settings)
-        self._edge = Edge(max_calls=settings.max_calls, max_watches=settings.max_watches)
+        larger = dict.fromkeys(WITH_FILES, MAX_REQUEST + settings.file_limits.bytes)
+        self._edge = Edge(max_calls=settings.max_calls, max_watches=settings.max_watches, larger=larger)
         self._watches = Watches(EventStore(self._store, self._blocking), settings.shards, heartbeat_s)
         accepting = AcceptStore(self._store)
         self._committers = {
@@ -189,7 +193,8 @@ class Server:
         server = grpc.aio.server(interceptors=[self._edge], options=_options(settings))
         configuring = Configuring(Configurations(store), campaigns, self._blocking, test_s=self._test_s)
         campaign_service_pb2_grpc.add_CampaignServiceServicer_to_server(
-            CampaignService(Campaigns(campaigns, self._renderer, configuring.content_problems)), server
+            CampaignService(Campaigns(campaigns, self._renderer, configuring.content_problems, settings.file_limits)),
+            server,
         )
         channel_configuration_service_pb2_grpc.add_ChannelConfigurationServiceServicer_to_server(
             ChannelConfigurationService(configuring), server
@@ -236,8 +241,8 @@ class Server:
 
 def _options(settings: ServerSettings) -> list[tuple[str, int]]:
     return [
-        # Above the contract's 4 MiB, so that the limit is ours to explain and not the transport's.
-        ("grpc.max_receive_message_length", 2 * MAX_REQUEST),
+        # Above the contract's limits, so that they are ours to explain and not the transport's.
+        ("grpc.max_receive_message_length", 2 * MAX_REQUEST + settings.file_limits.bytes),
         # The default of 1,000 answers a burst with CANCELLED, which no retry policy repeats.
         ("grpc.server.max_pending_requests", 2 * settings.max_calls + 10_000),
         ("grpc.server.max_pending_requests_hard_limit", 4 * settings.max_calls + 20_000),

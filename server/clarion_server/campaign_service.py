@@ -10,6 +10,7 @@ import grpc
 from clarion.v1 import campaign_service_pb2 as pb
 from clarion.v1 import campaign_service_pb2_grpc
 from clarion_core.domain.campaign import Action
+from clarion_core.domain.files import described
 from clarion_core.domain.medium import Channel
 from clarion_server.campaigning import Campaigns, Guard
 from clarion_server.convert_campaign import changed, from_campaign, mask_of, to_definition
@@ -50,8 +51,12 @@ class CampaignService(campaign_service_pb2_grpc.CampaignServiceServicer):
 
     async def GetCampaign(self, request: pb.GetCampaignRequest, _: Context) -> pb.GetCampaignResponse:
         """Read one campaign with its counts."""
-        campaign, counts, feedback = await self._campaigns.get(workspace(), campaign_id(request.name))
-        return pb.GetCampaignResponse(campaign=from_campaign(campaign, counts, feedback))
+        campaign, counts, feedback = await self._campaigns.get(
+            workspace(), campaign_id(request.name), include_files=request.include_files
+        )
+        return pb.GetCampaignResponse(
+            campaign=from_campaign(campaign, counts, feedback, include_files=request.include_files)
+        )
 
     async def ListCampaigns(self, request: pb.ListCampaignsRequest, _: Context) -> pb.ListCampaignsResponse:
         """Page through the workspace's campaigns."""
@@ -73,7 +78,7 @@ class CampaignService(campaign_service_pb2_grpc.CampaignServiceServicer):
             campaign_id(request.campaign.name),
             functools.partial(changed, proto=request.campaign, paths=mask),
             Guard(etag=request.etag, request_id=request.request_id),
-            (sorted(mask), to_definition(request.campaign)),
+            (sorted(mask), described(to_definition(request.campaign))),
             validate_only=request.validate_only,
         )
         return pb.UpdateCampaignResponse(campaign=from_campaign(campaign), replayed=replayed)

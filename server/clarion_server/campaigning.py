@@ -35,6 +35,7 @@ from clarion_core.domain.errors import (
     TemplateInvalid,
 )
 from clarion_core.domain.feedback import FeedbackCounts
+from clarion_core.domain.files import FileLimits, described, filled, lack, missing
 from clarion_core.domain.medium import Channel
 from clarion_core.domain.owed import owed
 from clarion_core.domain.recipient import Recipient
@@ -66,13 +67,19 @@ class Guard:
 class Campaigns:
     """Reads and changes campaigns. Changes answer with the campaign and whether an earlier call made them."""
 
-    def __init__(self, store: CampaignStore, renderer: Renderer, configured: ConfigurationCheck) -> None:
-        self._store, self._renderer, self._configured = store, renderer, configured
+    def __init__(
+        self, store: CampaignStore, renderer: Renderer, configured: ConfigurationCheck, limits: FileLimits
+    ) -> None:
+        self._store, self._renderer, self._configured, self._limits = store, renderer, configured, limits
 
-    async def get(self, workspace: str, campaign_id: str) -> tuple[Campaign, Counts, FeedbackCounts]:
-        """A campaign, its account, and what was heard of its deliveries."""
+    async def get(
+        self, workspace: str, campaign_id: str, *, include_files: bool = False
+    ) -> tuple[Campaign, Counts, FeedbackCounts]:
+        """A campaign, its files with their data where asked for, its account, and what was heard of its deliveries."""
         slot = await self._store.read(workspace, campaign_id)
         campaign = _found(slot, campaign_id)
+        if include_files and lack(campaign.definition):
+            campaign = replace(campaign, definition=await self._with_files(campaign, campaign.definition))
         return campaign, await self._store.counts(campaign.key), await self._store.feedback(campaign.key)
 
     async def page(self, workspace: str, after_id: str, limit: int) -> tuple[list[Campaign], str]:
@@ -83,7 +90,7 @@ class Campaigns:
         self, workspace: str, campaign_id: str, definition: Definition, guard: Guard, *, validate_only: bool
     ) -> tuple[Campaign, bool]:
         """Store a new campaign in DRAFT."""
-        request = guard.key("create", campaign_id, definition)
+        request = guard.key("create", campaign_id, described(definition))
 
         async def create() -> tuple[Campaign, bool]:
             return await self._create(workspace, campaign_id, definition, request, validate_only=validate_only)
@@ -133,7 +140,9 @@ class Campaigns:
                 allowed = names_of(UPDATABLE)
                 raise CampaignStateError(campaign.name, action="update", state=campaign.state.name, allowed=allowed)
             definition = change(campaign.definition)
-            if definition == campaign.definition:
+            if lack(definition) and described(definition) != campaign.definition:
+                definition = await self._with_files(campaign, definition)
+            if described(definition) == campaign.definition:
                 return campaign
             if definition.category != campaign.definition.category and campaign.state is not CampaignState.DRAFT:
                 raise CampaignStateError(
@@ -210,6 +219,10 @@ class Campaigns:
             raise TemplateInvalid.of(problems)
         return campaign, found
 
+    async def _with_files(self, campaign: Campaign, definition: Definition) -> Definition:
+        """A definition whose files have their data, as far as the campaign as it is has them."""
+        return filled(definition, await self._store.files(campaign.key, campaign.revision))
+
     async def _check(self, workspace: str, definition: Definition, path: str) -> None:
         """Raise what is wrong with a definition: its declarations first, then its templates with line and column."""
         problems = declaration_problems(definition.context, f"{path}.context")
@@ -222,6 +235,8 @@ class Campaigns:
         if definition.throttle.burst and not definition.throttle.rate_per_s:
             description = "is required where there is a burst: how many go after it"
             problems.append(FieldProblem(path=f"{path}.throttle.rate_per_s", description=description))
+        problems += missing(definition, f"{path}.contents")
+        problems += self._limits.problems(definition, f"{path}.contents")
         problems += await self._configured(workspace, definition, path)
         if problems:
             raise InvalidRequest.of(problems)

@@ -21,6 +21,7 @@ from clarion_core.domain.campaign import (
 )
 from clarion_core.domain.errors import FieldProblem, InvalidRequest
 from clarion_core.domain.feedback import FeedbackCounts
+from clarion_core.domain.files import described
 from clarion_core.domain.trigger import Counts
 from clarion_server.convert_content import from_contents, to_contents
 from clarion_server.convert_feedback import from_feedback
@@ -101,9 +102,15 @@ def changed(definition: Definition, proto: Proto, paths: Iterable[str]) -> Defin
     return replace(definition, **values)  # type: ignore[arg-type]  # the setters give each field its type
 
 
-def from_campaign(campaign: Campaign, counts: Counts | None = None, feedback: FeedbackCounts | None = None) -> Proto:
-    """A campaign as the contract shows it."""
-    definition = campaign.definition
+def from_campaign(
+    campaign: Campaign,
+    counts: Counts | None = None,
+    feedback: FeedbackCounts | None = None,
+    *,
+    include_files: bool = False,
+) -> Proto:
+    """A campaign as the contract shows it: its files without their data unless they are asked for."""
+    definition = campaign.definition if include_files else described(campaign.definition)
     policy = definition.ambiguity_policy
     proto = Proto(
         name=campaign.name,

@@ -75,19 +75,32 @@ def _to_email(content: Proto) -> EmailContent:
         amp=proto.amp,
         cc=tuple(proto.cc),
         bcc=tuple(proto.bcc),
-        attachments=tuple(
-            Attachment(name=file.name, content_type=file.content_type, data=file.data, content_id=file.content_id)
-            for file in proto.attachments
-        ),
+        attachments=tuple(map(_to_file, proto.attachments)),
         headers=dict(proto.headers),
         list_unsubscribe=tuple(proto.list_unsubscribe),
+    )
+
+
+def _to_file(proto: campaign_pb2.EmailContent.Attachment) -> Attachment:
+    """Data are described as they are, whatever is said of them; without them, `sha256` says which are meant."""
+    return Attachment(
+        name=proto.name,
+        content_type=proto.content_type,
+        data=proto.data,
+        content_id=proto.content_id,
+        sha256="" if proto.data else proto.sha256,
     )
 
 
 def _from_email(email: EmailContent) -> campaign_pb2.EmailContent:
     files = [
         campaign_pb2.EmailContent.Attachment(
-            name=file.name, content_type=file.content_type, data=file.data, content_id=file.content_id
+            name=file.name,
+            content_type=file.content_type,
+            data=file.data,
+            content_id=file.content_id,
+            sha256=file.sha256,
+            size_bytes=file.size,
         )
         for file in email.attachments
     ]

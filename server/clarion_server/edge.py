@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextvars import ContextVar
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
@@ -32,7 +33,7 @@ from clarion_server.calls import Calls
 
 WORKSPACE_HEADER = "x-clarion-workspace"
 DEFAULT_WORKSPACE = "default"
-MAX_REQUEST = 4 << 20  # bytes of a request
+MAX_REQUEST = 4 << 20  # bytes of a request, but for what has files
 _WORKSPACE = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _OURS = "/clarion."  # health and reflection answer for themselves
 
@@ -53,8 +54,10 @@ def workspace() -> str:
 class Edge(grpc.aio.ServerInterceptor):
     """Wraps every handler of Clarion's services; refuses every call until it is `open`, and once it is `draining`."""
 
-    def __init__(self, *, max_calls: int, max_watches: int) -> None:
+    def __init__(self, *, max_calls: int, max_watches: int, larger: Mapping[str, int] | None = None) -> None:
+        """`larger`: methods whose requests may have more than `MAX_REQUEST` bytes, and how many."""
         self.calls = Calls()
+        self._larger = larger or {}
         self._limits = {False: max_calls, True: max_watches}
         self._in_hand = {False: 0, True: 0}  # by whether the call streams
         self._wrapped: dict[str, Handler] = {}
@@ -81,7 +84,8 @@ class Edge(grpc.aio.ServerInterceptor):
     def _wrap(self, method: str, handler: Any) -> Handler:
         assert not handler.request_streaming, f"{method}: client streams need a wrapper of their own"
         # Requests are read here: what gRPC itself can't read leaves as UNKNOWN, with the exception's text.
-        read, write = handler.request_deserializer, handler.response_serializer
+        read = partial(_parsed, read=handler.request_deserializer, most=self._larger.get(method, MAX_REQUEST))
+        write = handler.response_serializer
         if handler.response_streaming:
             return grpc.unary_stream_rpc_method_handler(
                 self._stream(method, read, handler.unary_stream), response_serializer=write
@@ -128,7 +132,7 @@ class Edge(grpc.aio.ServerInterceptor):
         if self._in_hand[streams] >= self._limits[streams]:
             raise Overloaded("watches" if streams else "calls", self._limits[streams])
         _workspace.set(_asked_workspace(context))
-        request = _parsed(data, read)
+        request = read(data)
         if violations := self._validator.collect_violations(request):
             raise InvalidRequest.of([_problem(violation) for violation in violations])
         self._in_hand[streams] += 1
@@ -172,9 +176,9 @@ async def _abort(context: Context, status: status_pb2.Status) -> NoReturn:
     raise AssertionError("abort_with_status raises")
 
 
-def _parsed(data: bytes, read: Reader) -> Message:
-    if len(data) > MAX_REQUEST:
-        description = f"is {len(data):,} bytes long, {MAX_REQUEST:,} at most"
+def _parsed(data: bytes, read: Reader, most: int) -> Message:
+    if len(data) > most:
+        description = f"is {len(data):,} bytes long, {most:,} at most"
         raise InvalidRequest.of([FieldProblem(path="request", description=description)])
     try:
         return read(data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import pytest
@@ -23,6 +24,12 @@ async def create(clarion: Clarion, **fields: Any) -> campaign_pb2.Campaign:
     return answer.campaign
 
 
+def described(file: dict[str, Any], *, keep: bool = False) -> dict[str, Any]:
+    data = file["data"]
+    shown = {"sha256": hashlib.sha256(data).hexdigest(), "size_bytes": len(data), "data": data if keep else b""}
+    return file | shown
+
+
 async def test_it_is_kept_as_it_was_given(clarion: Clarion) -> None:
     fields = {
         "amp": AMP,
@@ -33,7 +40,8 @@ async def test_it_is_kept_as_it_was_given(clarion: Clarion) -> None:
         "list_unsubscribe": ["https://shop.example/u/{{ recipient.user_id }}", "mailto:stop@shop.example"],
     }
     await create(clarion, **fields)
-    got = await clarion.campaigns.GetCampaign(pb.GetCampaignRequest(name=CAMPAIGN))
+    got = await clarion.campaigns.GetCampaign(pb.GetCampaignRequest(name=CAMPAIGN, include_files=True))
+    fields["attachments"] = [described(PDF, keep=True), described(LOGO, keep=True)]
     assert got.campaign.contents[0] == an_email(**fields)
 
 
@@ -61,7 +69,8 @@ async def test_a_preview_shows_it(clarion: Clarion) -> None:
         ({"attachments": [LOGO | {"content_id": "<logo>"}]}, "attachments[0].content_id", "malformed"),
         ({"attachments": [LOGO, LOGO]}, "attachments[0].content_id", "another file"),
         ({"attachments": [PDF | {"name": " "}]}, "attachments[0].name", "is required"),
-        ({"attachments": [PDF | {"data": bytes(2**20 + 1)}] * 2}, "attachments", "2,097,152"),
+        ({"attachments": [PDF | {"data": b""}]}, "attachments[0].data", "is required"),
+        ({"attachments": [PDF, LOGO | {"data": b"", "sha256": "0" * 64}]}, "attachments[1].data", "no file with this"),
         ({"headers": {"X-Clarion-Copy": "cc"}}, "headers.X-Clarion-Copy", "Clarion's own"),
         ({"headers": {"X-Order": "a\nb{{ recipient.user_id }}"}}, "headers.X-Order:1:2", "one line"),
         ({"list_unsubscribe": ["http://shop.example/"]}, "list_unsubscribe[0]", "https://"),
@@ -78,8 +87,8 @@ async def test_what_can_not_be_is_refused_with_its_place(
 @pytest.mark.parametrize(
     "fields",
     [
-        {"attachments": [PDF] * 6},
-        {"attachments": [PDF | {"data": b""}]},
+        {"attachments": [PDF] * 21},
+        {"attachments": [PDF | {"sha256": "none"}]},
         {"cc": ["a@b.example"] * 11},
         {"headers": {"Bcc": "x@y.example"}},
         {"headers": {"X-a\r\nBcc": "x"}},

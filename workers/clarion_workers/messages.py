@@ -48,8 +48,8 @@ class Composer:
     async def compose(self, claim: Claim, deliveries: Sequence[StoredDelivery]) -> list[Ready | Unready]:
         """Make the messages of deliveries of a batch, in order. One that fails leaves the others alone."""
         medium = claim.ref.medium
-        revision = await self._revisions.get(claim.campaign, claim.revision)
-        if revision is None:
+        found = await self._revisions.get(claim.campaign, claim.revision)
+        if found is None:
             gone = _failed(Reason.INTERNAL, f"revision {claim.revision} of the campaign is no longer kept")
             return [Unready(delivery=delivery, conclusion=gone) for delivery in deliveries]
         requests = [
@@ -64,8 +64,8 @@ class Composer:
             )
             for delivery in deliveries
         ]
-        rendered = await self._renderer.render(revision, medium.channel, requests)
-        batch = Batch(campaign=claim.campaign, definition=revision.definition, medium=medium, now_s=time.time())
+        rendered = await self._renderer.render(found.revision, medium.channel, requests)
+        batch = Batch(campaign=claim.campaign, definition=found.definition, medium=medium, now_s=time.time())
         assemble = assembler(batch)
         return [
             Unready(delivery=delivery, conclusion=_failed(Reason.RENDER_FAILED, result.detail))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from clarion_core.addresses import check_email, parse_mailbox
 from clarion_core.content.files import id_problem, type_problem
 from clarion_core.content.types import AMP
-from clarion_core.domain.content import MAX_FILES, MAX_FILES_BYTES, EmailContent
+from clarion_core.domain.content import EmailContent
 
 Problem = tuple[str, str]
 
@@ -55,6 +55,3 @@ def _files(email: EmailContent) -> Iterator[Problem]:
             yield f"{path}.content_id", wrong
         if file.content_id and ids.count(file.content_id) > 1:
             yield f"{path}.content_id", "stands at another file, too"
-    size = sum(len(file.data) for file in email.attachments)
-    if size > MAX_FILES_BYTES or len(email.attachments) > MAX_FILES:
-        yield "email.attachments", f"are {size:,} bytes; there can be {MAX_FILES} files of {MAX_FILES_BYTES:,} together"

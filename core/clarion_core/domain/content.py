@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -21,18 +22,25 @@ MAX_BODY_DEPTH = 32
 """Levels of a webhook's document."""
 
 
-MAX_FILES, MAX_FILES_BYTES = 5, 2 * 1024 * 1024
-"""Files of an e-mail, and their bytes together: a campaign with them must fit into an answer."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attachment:
-    """A file. With a `content_id` it is shown inside of the HTML, without one it is attached."""
+    """A file. With a `content_id` it is shown inside of the HTML, without one it is attached.
+
+    `sha256` (in hexadecimal) and `size` are its data's; they stay where the data are kept elsewhere.
+    """
 
     name: str
     content_type: str
-    data: bytes
+    data: bytes = b""
     content_id: str = ""
+    sha256: str = ""
+    size: int = 0
+
+    def __post_init__(self) -> None:
+        """Describe the data, where nobody has."""
+        if self.data and not self.sha256:
+            object.__setattr__(self, "sha256", hashlib.sha256(self.data).hexdigest())
+            object.__setattr__(self, "size", len(self.data))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

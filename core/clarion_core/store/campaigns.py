@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from clarion_core.domain import files
 from clarion_core.domain.campaign import Campaign, CampaignState, Definition, Throttle, campaign_key
 from clarion_core.domain.errors import ConcurrentChange, RequestIdReused
 from clarion_core.domain.feedback import FeedbackCounts
@@ -12,7 +13,7 @@ from clarion_core.domain.trigger import Counts
 from clarion_core.store import keys
 from clarion_core.store.facts import FEEDBACK_FIELDS, feedback_of
 from clarion_core.store.keys import CONTROL, LIMITS
-from clarion_core.store.records import decode_campaign, decode_definition, encode
+from clarion_core.store.records import decode_campaign, decode_definition, decode_files, encode
 from clarion_core.store.store import Store
 
 UNPARK_AT_ONCE = 100
@@ -63,15 +64,19 @@ class CampaignStore:
     async def put(self, campaign: Campaign, slot: Slot, request: RequestKey) -> Campaign | None:
         """Store a campaign over what was read. The earlier answer, where the request id was used before.
 
+        Where its definition changed, all its files have their data; what is read of it has them no more (`files`).
+
         `ConcurrentChange` if somebody else changed it since; `RequestIdReused` for another body.
         """
-        before = slot.campaign
-        changed = before is None or before.definition != campaign.definition
+        before, definition = slot.campaign, files.described(campaign.definition)
+        changed = before is None or before.definition != definition
+        data = files.data_of(campaign.definition) if changed else {}
         answer = await self._store.call(
             "campaign_put",
             CONTROL,
-            encode(campaign),
-            encode(campaign.definition) if changed else b"",
+            encode(replace(campaign, definition=definition)),
+            encode(definition) if changed else b"",
+            encode(data) if data else b"",
             campaign=campaign.key,
             workspace=campaign.workspace,
             id=campaign.id,
@@ -150,9 +155,14 @@ class CampaignStore:
         return sum((feedback_of(row) for row in rows), FeedbackCounts())
 
     async def definition(self, key: str, revision: int) -> Definition | None:
-        """What a campaign says as of a revision; None where its lifetime is over."""
+        """What a campaign says as of a revision, its files without their data; None where its lifetime is over."""
         blob = await self._store.command("GET", keys.key(CONTROL, "revision", f"{key}:{revision}"))
         return decode_definition(blob) if blob else None
+
+    async def files(self, key: str, revision: int) -> dict[str, bytes]:
+        """The data of a revision's files, by their hashes."""
+        blob = await self._store.command("GET", keys.key(CONTROL, "files", f"{key}:{revision}"))
+        return decode_files(blob) if blob else {}
 
     async def repair_gates(self) -> AsyncIterator[str]:
         """Set the gates of every campaign whose last change may not have reached them; their keys."""

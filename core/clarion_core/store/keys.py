@@ -53,6 +53,7 @@ KINDS = {
     "campaign": "c:",  # hash   a campaign's record and version                         until deleted, then 60 days
     "campaigns": "ci:",  # zset campaign ids of a workspace, in order                   entries: as their campaign
     "revision": "r:",  # string a campaign's definition as of one revision, msgpack     60 days after last needed
+    "files": "rf:",  # string   the files of a revision by their hashes, msgpack         as its revision
     "dirty": "dirty",  # set    changes of campaigns that gates may not know            until they do
     "breaker": "br:",  # string a provider's breaker and health, msgpack                a day after the last report
     "request": "rq:",  # hash   answer of a call with a request id                      24 hours

@@ -51,6 +51,7 @@ encode = msgspec.msgpack.Encoder().encode
 decode_head = msgspec.msgpack.Decoder(Head).decode
 decode_rows = msgspec.msgpack.Decoder(list[RecipientRow]).decode
 decode_campaign = msgspec.msgpack.Decoder(Campaign).decode
+decode_files = msgspec.msgpack.Decoder(dict[str, bytes]).decode
 decode_definition = msgspec.msgpack.Decoder(Definition).decode
 _canonical = msgspec.msgpack.Encoder(order="deterministic").encode
 

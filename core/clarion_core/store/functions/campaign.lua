@@ -14,11 +14,18 @@ local function remember(name, fingerprint, answer)
   redis.call('PEXPIRE', name, REQUEST_TTL_MS)
 end
 
+-- A revision that nothing new is accepted under, with its files.
+local function let_go(revision)
+  redis.call('PEXPIRE', key(CONTROL, 'revision', revision), REVISION_TTL_MS)
+  redis.call('PEXPIRE', key(CONTROL, 'files', revision), REVISION_TTL_MS)
+end
+
 -- Store a campaign, if it is still at the version that was read (0: it is not there).
 -- request: campaign, workspace, id, request, fingerprint, read_version, version, revision, superseded (revision or 0);
---   blobs: record, definition (empty: unchanged); answer: {OK} or {CONFLICT|REUSED} or {REPLAYED, answer}
+--   blobs: record, definition (empty: unchanged), files (empty: none); answer: {OK} or {CONFLICT|REUSED} or
+--   {REPLAYED, answer}
 local function campaign_put(_, args)
-  local r, record, definition = cmsgpack.unpack(args[1]), args[2], args[3]
+  local r, record, definition, files = cmsgpack.unpack(args[1]), args[2], args[3], args[4]
   local request = key(CONTROL, 'request', r.workspace .. ':' .. r.request)
   local known = answered(request, r.fingerprint)
   if known then
@@ -34,8 +41,11 @@ local function campaign_put(_, args)
   if definition ~= '' then
     redis.call('SET', key(CONTROL, 'revision', r.campaign .. ':' .. r.revision), definition)
   end
+  if files ~= '' then
+    redis.call('SET', key(CONTROL, 'files', r.campaign .. ':' .. r.revision), files)
+  end
   if r.superseded > 0 then
-    redis.call('PEXPIRE', key(CONTROL, 'revision', r.campaign .. ':' .. r.superseded), REVISION_TTL_MS)
+    let_go(r.campaign .. ':' .. r.superseded)
   end
   redis.call('ZADD', key(CONTROL, 'campaigns', r.workspace), 0, r.id)
   redis.call('SADD', key(CONTROL, 'dirty'), r.campaign .. ' ' .. r.version)
@@ -60,7 +70,7 @@ local function campaign_delete(_, args)
   redis.call('HDEL', name, 'rec')
   redis.call('HSET', name, 'ver', r.version)
   redis.call('PEXPIRE', name, REVISION_TTL_MS)
-  redis.call('PEXPIRE', key(CONTROL, 'revision', r.campaign .. ':' .. r.revision), REVISION_TTL_MS)
+  let_go(r.campaign .. ':' .. r.revision)
   redis.call('ZREM', key(CONTROL, 'campaigns', r.workspace), r.id)
   redis.call('HDEL', key(CONTROL, 'throttles'), 'campaign:' .. r.campaign)
   redis.call('SADD', key(CONTROL, 'dirty'), r.campaign .. ' ' .. r.version)

@@ -430,6 +430,8 @@ class EmailContent(_message.Message):
         CONTENT_TYPE_FIELD_NUMBER: _builtins.int
         DATA_FIELD_NUMBER: _builtins.int
         CONTENT_ID_FIELD_NUMBER: _builtins.int
+        SHA256_FIELD_NUMBER: _builtins.int
+        SIZE_BYTES_FIELD_NUMBER: _builtins.int
         name: _builtins.str
         """Its name, as people see it. Required."""
         content_type: _builtins.str
@@ -437,9 +439,17 @@ class EmailContent(_message.Message):
         and multiparts can't be attached. Required.
         """
         data: _builtins.bytes
-        """The file itself. Required."""
+        """The file itself. Required, but for a file that the campaign has already: an update may name it by `sha256`
+        alone. Answers have it only where GetCampaign is asked for it.
+        """
         content_id: _builtins.str
         """Where it is shown inside of the HTML: `logo` is shown by `<img src="cid:logo">`. Empty: it is attached."""
+        sha256: _builtins.str
+        """The SHA-256 hash of `data` in hexadecimal, lower case. Every answer has it; what was read can be written back
+        as it is. Ignored where there are data.
+        """
+        size_bytes: _builtins.int
+        """The bytes of `data`. Output only."""
         def __init__(
             self,
             *,
@@ -447,10 +457,12 @@ class EmailContent(_message.Message):
             content_type: _builtins.str = ...,
             data: _builtins.bytes = ...,
             content_id: _builtins.str = ...,
+            sha256: _builtins.str = ...,
+            size_bytes: _builtins.int = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["content_id", b"content_id", "content_type", b"content_type", "data", b"data", "name", b"name"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["content_id", b"content_id", "content_type", b"content_type", "data", b"data", "name", b"name", "sha256", b"sha256", "size_bytes", b"size_bytes"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -489,7 +501,9 @@ class EmailContent(_message.Message):
 
     @_builtins.property
     def attachments(self) -> _containers.RepeatedCompositeFieldContainer[Global___EmailContent.Attachment]:
-        """Files that go with every message: 5 at most, 2 MiB together."""
+        """Files that go with every message: 5 at most, 5 MiB together, unless the server is told otherwise
+        (CLARION_EMAIL_FILES, CLARION_EMAIL_FILES_MIB).
+        """
 
     @_builtins.property
     def headers(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:

@@ -29,7 +29,7 @@ from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mas
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!clarion/v1/campaign_service.proto\x12\nclarion.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x19\x63larion/v1/campaign.proto\x1a\x18\x63larion/v1/trigger.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\"\xb3\x01\n\x15\x43reateCampaignRequest\x12\x32\n\x0b\x63\x61mpaign_id\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[a-z][a-z0-9-]{2,62}$\x12.\n\x08\x63\x61mpaign\x18\x02 \x01(\x0b\x32\x14.clarion.v1.CampaignB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\"R\n\x16\x43reateCampaignResponse\x12&\n\x08\x63\x61mpaign\x18\x01 \x01(\x0b\x32\x14.clarion.v1.Campaign\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"K\n\x12GetCampaignRequest\x12\x35\n\x04name\x18\x01 \x01(\tB\'\xbaH$r\"2 ^campaigns/[a-z][a-z0-9-]{2,62}$\"=\n\x13GetCampaignResponse\x12&\n\x08\x63\x61mpaign\x18\x01 \x01(\x0b\x32\x14.clarion.v1.Campaign\"P\n\x14ListCampaignsRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"Y\n\x15ListCampaignsResponse\x12\'\n\tcampaigns\x18\x01 \x03(\x0b\x32\x14.clarion.v1.Campaign\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x9a\x02\n\x15UpdateCampaignRequest\x12\x80\x01\n\x08\x63\x61mpaign\x18\x01 \x01(\x0b\x32\x14.clarion.v1.CampaignBX\xbaHU\xba\x01O\n\x14update_campaign.name\x12&name is required: campaigns/{campaign}\x1a\x0fthis.name != \'\'\xc8\x01\x01\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x15\n\x04\x65tag\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1f\n\nrequest_id\x18\x04 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x15\n\rvalidate_only\x18\x05 \x01(\x08\"R\n\x16UpdateCampaignResponse\x12&\n\x08\x63\x61mpaign\x18\x01 \x01(\x0b\x32\x14.clarion.v1.Campaign\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\x86\x01\n\x15\x44\x65leteCampaignRequest\x12\x35\n\x04name\x18\x01 \x01(\tB\'\xbaH$r\"2 ^campaigns/[a-z][a-z0-9-]{2,62}$\x12\x15\n\x04\x65tag\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"*\n\x16\x44\x65leteCampaignResponse\x12\x10\n\x08replayed\x18\x01 \x01(\x08\"\x88\x01\n\x17\x41\x63tivateCampaignRequest\x12\x35\n\x04name\x18\x01 \x01(\tB\'\xbaH$r\"2 ^campaigns/[a-z][a-z0-9-]{2,62}$\x12\x15\n\x04\x65tag\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"T\n\x18\x41\x63tivateCampaignResponse\x12&\n\x08\x63\x61mpaign\x18\x01 \x01(\x0b\x32\x14.clarion.v1.Campaign\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\x85\x01\n\x14PauseCampaignRequest\x12\x35\n\x04name\x18\x01 \x01(\tB\'\xbaH$r\"2 ^campaigns/[a-z][a-z0-9-]{2,62}$\x12\x15\n\x04\x65tag\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"Q\n\x15PauseCampaignResponse\x12&\n\x08\x63\x61mpaign\x18\x01 \x01(\x0b\x32\x14.clarion.v1.Campaign\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\x86\x01\n\x15ResumeCampaignRequest\x12\x35\n\x04name\x18\x01 \x01(\tB\'\xbaH$r\"2 ^campaigns/[a-z][a-z0-9-]{2,62}$\x12\x15\n\x04\x65tag\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"R\n\x16ResumeCampaignResponse\x12&\n\x08\x63\x61mpaign\x18\x01 \x01(\x0b\x32\x14.clarion.v1.Campaign\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\x84\x01\n\x13StopCampaignRequest\x12\x35\n\x04name\x18\x01 \x01(\tB\'\xbaH$r\"2 ^campaigns/[a-z][a-z0-9-]{2,62}$\x12\x15\n\x04\x65tag\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"P\n\x14StopCampaignResponse\x12&\n\x08\x63\x61mpaign\x18\x01 \x01(\x0b\x32\x14.clarion.v1.Campaign\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\xe8\x01\n\x16PreviewCampaignRequest\x12\x35\n\x04name\x18\x01 \x01(\tB\'\xbaH$r\"2 ^campaigns/[a-z][a-z0-9-]{2,62}$\x12\x30\n\trecipient\x18\x02 \x01(\x0b\x32\x15.clarion.v1.RecipientB\x06\xbaH\x03\xc8\x01\x01\x12\x30\n\x07\x63ontext\x18\x03 \x01(\x0b\x32\x17.google.protobuf.StructB\x06\xbaH\x03\xd8\x01\x03\x12\x33\n\x07\x63hannel\x18\x04 \x01(\tB\"\xbaH\x1fr\x1dR\x00R\x05\x65mailR\x03smsR\x04pushR\x07webhook\"\xcd\x01\n\x17PreviewCampaignResponse\x12\'\n\x05\x65mail\x18\x01 \x01(\x0b\x32\x18.clarion.v1.EmailMessage\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12#\n\x03sms\x18\x03 \x01(\x0b\x32\x16.clarion.v1.SmsMessage\x12%\n\x04push\x18\x04 \x01(\x0b\x32\x17.clarion.v1.PushContent\x12+\n\x07webhook\x18\x05 \x01(\x0b\x32\x1a.clarion.v1.WebhookMessage\"\xd6\x01\n\x0c\x45mailMessage\x12\x0c\n\x04\x66rom\x18\x01 \x01(\t\x12\n\n\x02to\x18\x02 \x01(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x0c\n\x04html\x18\x04 \x01(\t\x12\x0c\n\x04text\x18\x05 \x01(\t\x12\x0b\n\x03\x61mp\x18\x06 \x01(\t\x12\n\n\x02\x63\x63\x18\x07 \x03(\t\x12\x36\n\x07headers\x18\x08 \x03(\x0b\x32%.clarion.v1.EmailMessage.HeadersEntry\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"H\n\nSmsMessage\x12\x0e\n\x06sender\x18\x01 \x01(\t\x12\n\n\x02to\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x10\n\x08segments\x18\x04 \x01(\x05\"+\n\x0eWebhookMessage\x12\x0b\n\x03url\x18\x01 \x01(\t\x12\x0c\n\x04\x62ody\x18\x02 \x01(\t2\xff\x06\n\x0f\x43\x61mpaignService\x12W\n\x0e\x43reateCampaign\x12!.clarion.v1.CreateCampaignRequest\x1a\".clarion.v1.CreateCampaignResponse\x12N\n\x0bGetCampaign\x12\x1e.clarion.v1.GetCampaignRequest\x1a\x1f.clarion.v1.GetCampaignResponse\x12T\n\rListCampaigns\x12 .clarion.v1.ListCampaignsRequest\x1a!.clarion.v1.ListCampaignsResponse\x12W\n\x0eUpdateCampaign\x12!.clarion.v1.UpdateCampaignRequest\x1a\".clarion.v1.UpdateCampaignResponse\x12W\n\x0e\x44\x65leteCampaign\x12!.clarion.v1.DeleteCampaignRequest\x1a\".clarion.v1.DeleteCampaignResponse\x12]\n\x10\x41\x63tivateCampaign\x12#.clarion.v1.ActivateCampaignRequest\x1a$.clarion.v1.ActivateCampaignResponse\x12T\n\rPauseCampaign\x12 .clarion.v1.PauseCampaignRequest\x1a!.clarion.v1.PauseCampaignResponse\x12W\n\x0eResumeCampaign\x12!.clarion.v1.ResumeCampaignRequest\x1a\".clarion.v1.ResumeCampaignResponse\x12Q\n\x0cStopCampaign\x12\x1f.clarion.v1.StopCampaignRequest\x1a .clarion.v1.StopCampaignResponse\x12Z\n\x0fPreviewCampaign\x12\".clarion.v1.PreviewCampaignRequest\x1a#.clarion.v1.PreviewCampaignResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!clarion/v1/campaign_service.proto\x12\nclarion.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x19\x63larion/v1/campaign.proto\x1a\x18\x63larion/v1/trigger.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\"\xb3\x01\n\x15\x43reateCampaignRequest\x12\x32\n\x0b\x63\x61mpaign_id\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[a-z][a-z0-9-]{2,62}$\x12.\n\x08\x63\x61mpaign\x18\x02 \x01(\x0b\x32\x14.clarion.v1.CampaignB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\"R\n\x16\x43reateCampaignResponse\x12&\n\x08\x63\x61mpaign\x18\x01 \x01(\x0b\x32\x14.clarion.v1.Campaign\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"b\n\x12GetCampaignRequest\x12\x35\n\x04name\x18\x01 \x01(\tB\'\xbaH$r\"2 ^campaigns/[a-z][a-z0-9-]{2,62}$\x12\x15\n\rinclude_files\x18\x02 \x01(\x08\"=\n\x13GetCampaignResponse\x12&\n\x08\x63\x61mpaign\x18\x01 \x01(\x0b\x32\x14.clarion.v1.Campaign\"P\n\x14ListCampaignsRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"Y\n\x15ListCampaignsResponse\x12\'\n\tcampaigns\x18\x01 \x03(\x0b\x32\x14.clarion.v1.Campaign\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x9a\x02\n\x15UpdateCampaignRequest\x12\x80\x01\n\x08\x63\x61mpaign\x18\x01 \x01(\x0b\x32\x14.clarion.v1.CampaignBX\xbaHU\xba\x01O\n\x14update_campaign.name\x12&name is required: campaigns/{campaign}\x1a\x0fthis.name != \'\'\xc8\x01\x01\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x15\n\x04\x65tag\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1f\n\nrequest_id\x18\x04 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x15\n\rvalidate_only\x18\x05 \x01(\x08\"R\n\x16UpdateCampaignResponse\x12&\n\x08\x63\x61mpaign\x18\x01 \x01(\x0b\x32\x14.clarion.v1.Campaign\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\x86\x01\n\x15\x44\x65leteCampaignRequest\x12\x35\n\x04name\x18\x01 \x01(\tB\'\xbaH$r\"2 ^campaigns/[a-z][a-z0-9-]{2,62}$\x12\x15\n\x04\x65tag\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"*\n\x16\x44\x65leteCampaignResponse\x12\x10\n\x08replayed\x18\x01 \x01(\x08\"\x88\x01\n\x17\x41\x63tivateCampaignRequest\x12\x35\n\x04name\x18\x01 \x01(\tB\'\xbaH$r\"2 ^campaigns/[a-z][a-z0-9-]{2,62}$\x12\x15\n\x04\x65tag\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"T\n\x18\x41\x63tivateCampaignResponse\x12&\n\x08\x63\x61mpaign\x18\x01 \x01(\x0b\x32\x14.clarion.v1.Campaign\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\x85\x01\n\x14PauseCampaignRequest\x12\x35\n\x04name\x18\x01 \x01(\tB\'\xbaH$r\"2 ^campaigns/[a-z][a-z0-9-]{2,62}$\x12\x15\n\x04\x65tag\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"Q\n\x15PauseCampaignResponse\x12&\n\x08\x63\x61mpaign\x18\x01 \x01(\x0b\x32\x14.clarion.v1.Campaign\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\x86\x01\n\x15ResumeCampaignRequest\x12\x35\n\x04name\x18\x01 \x01(\tB\'\xbaH$r\"2 ^campaigns/[a-z][a-z0-9-]{2,62}$\x12\x15\n\x04\x65tag\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"R\n\x16ResumeCampaignResponse\x12&\n\x08\x63\x61mpaign\x18\x01 \x01(\x0b\x32\x14.clarion.v1.Campaign\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\x84\x01\n\x13StopCampaignRequest\x12\x35\n\x04name\x18\x01 \x01(\tB\'\xbaH$r\"2 ^campaigns/[a-z][a-z0-9-]{2,62}$\x12\x15\n\x04\x65tag\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"P\n\x14StopCampaignResponse\x12&\n\x08\x63\x61mpaign\x18\x01 \x01(\x0b\x32\x14.clarion.v1.Campaign\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\xe8\x01\n\x16PreviewCampaignRequest\x12\x35\n\x04name\x18\x01 \x01(\tB\'\xbaH$r\"2 ^campaigns/[a-z][a-z0-9-]{2,62}$\x12\x30\n\trecipient\x18\x02 \x01(\x0b\x32\x15.clarion.v1.RecipientB\x06\xbaH\x03\xc8\x01\x01\x12\x30\n\x07\x63ontext\x18\x03 \x01(\x0b\x32\x17.google.protobuf.StructB\x06\xbaH\x03\xd8\x01\x03\x12\x33\n\x07\x63hannel\x18\x04 \x01(\tB\"\xbaH\x1fr\x1dR\x00R\x05\x65mailR\x03smsR\x04pushR\x07webhook\"\xcd\x01\n\x17PreviewCampaignResponse\x12\'\n\x05\x65mail\x18\x01 \x01(\x0b\x32\x18.clarion.v1.EmailMessage\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12#\n\x03sms\x18\x03 \x01(\x0b\x32\x16.clarion.v1.SmsMessage\x12%\n\x04push\x18\x04 \x01(\x0b\x32\x17.clarion.v1.PushContent\x12+\n\x07webhook\x18\x05 \x01(\x0b\x32\x1a.clarion.v1.WebhookMessage\"\xd6\x01\n\x0c\x45mailMessage\x12\x0c\n\x04\x66rom\x18\x01 \x01(\t\x12\n\n\x02to\x18\x02 \x01(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x0c\n\x04html\x18\x04 \x01(\t\x12\x0c\n\x04text\x18\x05 \x01(\t\x12\x0b\n\x03\x61mp\x18\x06 \x01(\t\x12\n\n\x02\x63\x63\x18\x07 \x03(\t\x12\x36\n\x07headers\x18\x08 \x03(\x0b\x32%.clarion.v1.EmailMessage.HeadersEntry\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"H\n\nSmsMessage\x12\x0e\n\x06sender\x18\x01 \x01(\t\x12\n\n\x02to\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x10\n\x08segments\x18\x04 \x01(\x05\"+\n\x0eWebhookMessage\x12\x0b\n\x03url\x18\x01 \x01(\t\x12\x0c\n\x04\x62ody\x18\x02 \x01(\t2\xff\x06\n\x0f\x43\x61mpaignService\x12W\n\x0e\x43reateCampaign\x12!.clarion.v1.CreateCampaignRequest\x1a\".clarion.v1.CreateCampaignResponse\x12N\n\x0bGetCampaign\x12\x1e.clarion.v1.GetCampaignRequest\x1a\x1f.clarion.v1.GetCampaignResponse\x12T\n\rListCampaigns\x12 .clarion.v1.ListCampaignsRequest\x1a!.clarion.v1.ListCampaignsResponse\x12W\n\x0eUpdateCampaign\x12!.clarion.v1.UpdateCampaignRequest\x1a\".clarion.v1.UpdateCampaignResponse\x12W\n\x0e\x44\x65leteCampaign\x12!.clarion.v1.DeleteCampaignRequest\x1a\".clarion.v1.DeleteCampaignResponse\x12]\n\x10\x41\x63tivateCampaign\x12#.clarion.v1.ActivateCampaignRequest\x1a$.clarion.v1.ActivateCampaignResponse\x12T\n\rPauseCampaign\x12 .clarion.v1.PauseCampaignRequest\x1a!.clarion.v1.PauseCampaignResponse\x12W\n\x0eResumeCampaign\x12!.clarion.v1.ResumeCampaignRequest\x1a\".clarion.v1.ResumeCampaignResponse\x12Q\n\x0cStopCampaign\x12\x1f.clarion.v1.StopCampaignRequest\x1a .clarion.v1.StopCampaignResponse\x12Z\n\x0fPreviewCampaign\x12\".clarion.v1.PreviewCampaignRequest\x1a#.clarion.v1.PreviewCampaignResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -99,49 +99,49 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATECAMPAIGNRESPONSE']._serialized_start=377
   _globals['_CREATECAMPAIGNRESPONSE']._serialized_end=459
   _globals['_GETCAMPAIGNREQUEST']._serialized_start=461
-  _globals['_GETCAMPAIGNREQUEST']._serialized_end=536
-  _globals['_GETCAMPAIGNRESPONSE']._serialized_start=538
-  _globals['_GETCAMPAIGNRESPONSE']._serialized_end=599
-  _globals['_LISTCAMPAIGNSREQUEST']._serialized_start=601
-  _globals['_LISTCAMPAIGNSREQUEST']._serialized_end=681
-  _globals['_LISTCAMPAIGNSRESPONSE']._serialized_start=683
-  _globals['_LISTCAMPAIGNSRESPONSE']._serialized_end=772
-  _globals['_UPDATECAMPAIGNREQUEST']._serialized_start=775
-  _globals['_UPDATECAMPAIGNREQUEST']._serialized_end=1057
-  _globals['_UPDATECAMPAIGNRESPONSE']._serialized_start=1059
-  _globals['_UPDATECAMPAIGNRESPONSE']._serialized_end=1141
-  _globals['_DELETECAMPAIGNREQUEST']._serialized_start=1144
-  _globals['_DELETECAMPAIGNREQUEST']._serialized_end=1278
-  _globals['_DELETECAMPAIGNRESPONSE']._serialized_start=1280
-  _globals['_DELETECAMPAIGNRESPONSE']._serialized_end=1322
-  _globals['_ACTIVATECAMPAIGNREQUEST']._serialized_start=1325
-  _globals['_ACTIVATECAMPAIGNREQUEST']._serialized_end=1461
-  _globals['_ACTIVATECAMPAIGNRESPONSE']._serialized_start=1463
-  _globals['_ACTIVATECAMPAIGNRESPONSE']._serialized_end=1547
-  _globals['_PAUSECAMPAIGNREQUEST']._serialized_start=1550
-  _globals['_PAUSECAMPAIGNREQUEST']._serialized_end=1683
-  _globals['_PAUSECAMPAIGNRESPONSE']._serialized_start=1685
-  _globals['_PAUSECAMPAIGNRESPONSE']._serialized_end=1766
-  _globals['_RESUMECAMPAIGNREQUEST']._serialized_start=1769
-  _globals['_RESUMECAMPAIGNREQUEST']._serialized_end=1903
-  _globals['_RESUMECAMPAIGNRESPONSE']._serialized_start=1905
-  _globals['_RESUMECAMPAIGNRESPONSE']._serialized_end=1987
-  _globals['_STOPCAMPAIGNREQUEST']._serialized_start=1990
-  _globals['_STOPCAMPAIGNREQUEST']._serialized_end=2122
-  _globals['_STOPCAMPAIGNRESPONSE']._serialized_start=2124
-  _globals['_STOPCAMPAIGNRESPONSE']._serialized_end=2204
-  _globals['_PREVIEWCAMPAIGNREQUEST']._serialized_start=2207
-  _globals['_PREVIEWCAMPAIGNREQUEST']._serialized_end=2439
-  _globals['_PREVIEWCAMPAIGNRESPONSE']._serialized_start=2442
-  _globals['_PREVIEWCAMPAIGNRESPONSE']._serialized_end=2647
-  _globals['_EMAILMESSAGE']._serialized_start=2650
-  _globals['_EMAILMESSAGE']._serialized_end=2864
-  _globals['_EMAILMESSAGE_HEADERSENTRY']._serialized_start=2818
-  _globals['_EMAILMESSAGE_HEADERSENTRY']._serialized_end=2864
-  _globals['_SMSMESSAGE']._serialized_start=2866
-  _globals['_SMSMESSAGE']._serialized_end=2938
-  _globals['_WEBHOOKMESSAGE']._serialized_start=2940
-  _globals['_WEBHOOKMESSAGE']._serialized_end=2983
-  _globals['_CAMPAIGNSERVICE']._serialized_start=2986
-  _globals['_CAMPAIGNSERVICE']._serialized_end=3881
+  _globals['_GETCAMPAIGNREQUEST']._serialized_end=559
+  _globals['_GETCAMPAIGNRESPONSE']._serialized_start=561
+  _globals['_GETCAMPAIGNRESPONSE']._serialized_end=622
+  _globals['_LISTCAMPAIGNSREQUEST']._serialized_start=624
+  _globals['_LISTCAMPAIGNSREQUEST']._serialized_end=704
+  _globals['_LISTCAMPAIGNSRESPONSE']._serialized_start=706
+  _globals['_LISTCAMPAIGNSRESPONSE']._serialized_end=795
+  _globals['_UPDATECAMPAIGNREQUEST']._serialized_start=798
+  _globals['_UPDATECAMPAIGNREQUEST']._serialized_end=1080
+  _globals['_UPDATECAMPAIGNRESPONSE']._serialized_start=1082
+  _globals['_UPDATECAMPAIGNRESPONSE']._serialized_end=1164
+  _globals['_DELETECAMPAIGNREQUEST']._serialized_start=1167
+  _globals['_DELETECAMPAIGNREQUEST']._serialized_end=1301
+  _globals['_DELETECAMPAIGNRESPONSE']._serialized_start=1303
+  _globals['_DELETECAMPAIGNRESPONSE']._serialized_end=1345
+  _globals['_ACTIVATECAMPAIGNREQUEST']._serialized_start=1348
+  _globals['_ACTIVATECAMPAIGNREQUEST']._serialized_end=1484
+  _globals['_ACTIVATECAMPAIGNRESPONSE']._serialized_start=1486
+  _globals['_ACTIVATECAMPAIGNRESPONSE']._serialized_end=1570
+  _globals['_PAUSECAMPAIGNREQUEST']._serialized_start=1573
+  _globals['_PAUSECAMPAIGNREQUEST']._serialized_end=1706
+  _globals['_PAUSECAMPAIGNRESPONSE']._serialized_start=1708
+  _globals['_PAUSECAMPAIGNRESPONSE']._serialized_end=1789
+  _globals['_RESUMECAMPAIGNREQUEST']._serialized_start=1792
+  _globals['_RESUMECAMPAIGNREQUEST']._serialized_end=1926
+  _globals['_RESUMECAMPAIGNRESPONSE']._serialized_start=1928
+  _globals['_RESUMECAMPAIGNRESPONSE']._serialized_end=2010
+  _globals['_STOPCAMPAIGNREQUEST']._serialized_start=2013
+  _globals['_STOPCAMPAIGNREQUEST']._serialized_end=2145
+  _globals['_STOPCAMPAIGNRESPONSE']._serialized_start=2147
+  _globals['_STOPCAMPAIGNRESPONSE']._serialized_end=2227
+  _globals['_PREVIEWCAMPAIGNREQUEST']._serialized_start=2230
+  _globals['_PREVIEWCAMPAIGNREQUEST']._serialized_end=2462
+  _globals['_PREVIEWCAMPAIGNRESPONSE']._serialized_start=2465
+  _globals['_PREVIEWCAMPAIGNRESPONSE']._serialized_end=2670
+  _globals['_EMAILMESSAGE']._serialized_start=2673
+  _globals['_EMAILMESSAGE']._serialized_end=2887
+  _globals['_EMAILMESSAGE_HEADERSENTRY']._serialized_start=2841
+  _globals['_EMAILMESSAGE_HEADERSENTRY']._serialized_end=2887
+  _globals['_SMSMESSAGE']._serialized_start=2889
+  _globals['_SMSMESSAGE']._serialized_end=2961
+  _globals['_WEBHOOKMESSAGE']._serialized_start=2963
+  _globals['_WEBHOOKMESSAGE']._serialized_end=3006
+  _globals['_CAMPAIGNSERVICE']._serialized_start=3009
+  _globals['_CAMPAIGNSERVICE']._serialized_end=3904
 # @@protoc_insertion_point(module_scope)

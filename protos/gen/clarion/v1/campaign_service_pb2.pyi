@@ -93,16 +93,22 @@ class GetCampaignRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
+    INCLUDE_FILES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`campaigns/{campaign}`. Required."""
+    include_files: _builtins.bool
+    """Answer with the data of attached files, too. The answer may then be larger than the 4 MiB that most clients take
+    unless they are told otherwise.
+    """
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
+        include_files: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["include_files", b"include_files", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
