@@ -32,9 +32,10 @@ if TYPE_CHECKING:  # the generated module has the name for type checkers alone
 class WorkerCalls:
     """Workers, lanes, open batches and throttles of the whole installation: see them, and steer them.
 
-    Workers and lanes are named in full or in short: `lanes/marketing` or `marketing`. A throttle is named in full,
-    `campaigns/welcome`, `channels/email` or `providers/main`, a campaign's in this client's workspace. `request_id` and
-    `timeout_s` are what they are for campaigns.
+    Workers and lanes are named in full or in short: `lanes/marketing` or `marketing`. A throttle is named after what it
+    limits: `campaigns/welcome`, `channels/sms`, `channelConfigurations/orders-sms`, and a provider of the last two:
+    `channelConfigurations/orders-sms/providers/main`. Campaigns and configurations are of this client's workspace.
+    `request_id` and `timeout_s` are what they are for campaigns.
     """
 
     def __init__(self, channel: grpc.aio.Channel, caller: Caller) -> None:
@@ -105,7 +106,7 @@ class WorkerCalls:
     ) -> Throttle:
         """Hold in place of the configured limit, from now on: deliveries a second, and at once (0: a second's worth).
 
-        InvalidArgument; NotFound for a campaign that there is not.
+        InvalidArgument; NotFound for a campaign, a configuration or a provider of one that there is not.
         """
         request = SetThrottleRequest(
             name=name, rate_per_s=rate_per_s, burst=burst, request_id=request_id or new_request_id()

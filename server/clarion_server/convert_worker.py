@@ -7,6 +7,11 @@ from clarion_core.domain.worker import BatchState, Lane, OpenBatch, Subject, Thr
 from clarion_server.convert_trigger import timestamp
 
 WORKER_STATES = {state: worker_pb2.Worker.State.Value(f"STATE_{state.name}") for state in WorkerState}
+_COLLECTIONS = {
+    "campaigns": ThrottleKind.CAMPAIGN,
+    "channels": ThrottleKind.CHANNEL,
+    "channelConfigurations": ThrottleKind.CONFIGURATION,
+}
 BATCH_STATES = {state: worker_pb2.Batch.State.Value(f"STATE_{state.name}") for state in BatchState}
 
 
@@ -71,7 +76,10 @@ def from_throttle(throttle: Throttle) -> worker_pb2.Throttle:
 
 
 def to_subject(name: str, workspace: str) -> Subject:
-    """Whom a throttle's name means, in a workspace."""
-    collection, _, identifier = name.partition("/")
-    kind = ThrottleKind(collection.removesuffix("s"))
-    return Subject(kind=kind, id=identifier, workspace=workspace if kind is ThrottleKind.CAMPAIGN else "")
+    """Whom a throttle's name means, in a workspace. Channels are everybody's, and the workers' providers of one."""
+    collection, whose, *provider = name.split("/")
+    kind = _COLLECTIONS[collection]
+    workspace = "" if kind is ThrottleKind.CHANNEL else workspace
+    if provider:
+        return Subject(kind=ThrottleKind.PROVIDER, id=provider[-1], within=whose, workspace=workspace)
+    return Subject(kind=kind, id=whose, workspace=workspace)

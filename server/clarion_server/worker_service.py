@@ -14,7 +14,7 @@ from clarion.v1 import worker_service_pb2_grpc
 from clarion_core.domain.worker import BatchState, OpenBatch, Throttle
 from clarion_core.store.campaigns import RequestKey
 from clarion_core.store.records import fingerprint
-from clarion_core.store.workers import Place, WorkerStore, field_of
+from clarion_core.store.workers import Place, WorkerStore
 from clarion_server.convert_worker import from_batch, from_lane, from_throttle, from_worker, to_subject
 from clarion_server.edge import workspace
 from clarion_server.names import lane_id, worker_id
@@ -95,7 +95,7 @@ class WorkerService(worker_service_pb2_grpc.WorkerServiceServicer):
         """Set a limit."""
         subject, rate = to_subject(request.name, workspace()), request.rate_per_s
         throttle = Throttle(subject=subject, rate_per_s=rate, burst=request.burst or math.ceil(rate))
-        key = _request(request.request_id, "throttle", field_of(subject), rate, request.burst)
+        key = _request(request.request_id, "throttle", subject.limit, rate, request.burst)
         replayed = await self._workers.set_throttle(throttle, key)
         now = await self._workers.throttle(subject) if replayed else throttle
         return pb.SetThrottleResponse(throttle=from_throttle(now) if now else None, replayed=replayed)
@@ -103,7 +103,7 @@ class WorkerService(worker_service_pb2_grpc.WorkerServiceServicer):
     async def ClearThrottle(self, request: pb.ClearThrottleRequest, _: Context) -> pb.ClearThrottleResponse:
         """Take a limit away."""
         subject = to_subject(request.name, workspace())
-        key = _request(request.request_id, "clear", field_of(subject))
+        key = _request(request.request_id, "clear", subject.limit)
         return pb.ClearThrottleResponse(replayed=await self._workers.clear_throttle(subject, key))
 
 

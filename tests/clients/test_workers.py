@@ -158,11 +158,29 @@ async def test_throttles_are_set_listed_and_cleared(script: Script, cli: Cli) ->
 
 
 @pytest.mark.parametrize(
+    "name",
+    [
+        "channels/webhook",
+        "channels/email/providers/smtp",
+        "channelConfigurations/orders-sms",
+        "channelConfigurations/orders-sms/providers/main",
+    ],
+)
+async def test_a_throttle_is_for_whatever_may_have_a_limit(script: Script, cli: Cli, name: str) -> None:
+    script.on("SetThrottle", SetThrottleResponse(throttle=Throttle(name=name, rate_per_s=1, burst=1)))
+    told = await cli("workers", "throttle", "set", name, "1")
+    assert told.out == f"{name}: 1 deliveries a second, 1 at once\n"
+    assert script.requests("SetThrottle")[0].name == name
+
+
+@pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (("drain", "workers/a/b"), "a worker's name is what"),
         (("pause-lane", "Marketing"), "a lane's name is what"),
         (("throttle", "set", "welcome", "5"), "a throttle is for campaigns/order-confirmation"),
+        (("throttle", "set", "channels/fax", "5"), "channelConfigurations/orders-sms/providers/main"),
+        (("throttle", "clear", "providers/main"), "a throttle is for campaigns/order-confirmation"),
         (("throttle", "set", "channels/email", "0.05"), "0.1"),
     ],
 )
@@ -180,6 +198,12 @@ async def test_a_name_or_number_that_cannot_be_is_refused_before_it_is_sent(
     [
         ("DrainWorker", "WORKER_NOT_FOUND", ("drain", "nobody"), "`clarion workers` shows"),
         ("PauseLane", "LANE_NOT_FOUND", ("pause-lane", "express"), "`clarion workers lanes`"),
+        (
+            "SetThrottle",
+            "PROVIDER_NOT_FOUND",
+            ("throttle", "set", "channelConfigurations/orders-sms/providers/mian", "5"),
+            "`clarion channels show`",
+        ),
         ("ClearThrottle", "THROTTLE_NOT_FOUND", ("throttle", "clear", "channels/email"), "throttle list"),
     ],
 )

@@ -18,6 +18,7 @@ from clarion_core.store.keys import key
 from clarion_core.store.store import Store
 from clarion_core.store.workers import WorkerStore
 from support.clarion import CAMPAIGN, Clarion
+from support.configurations import Keeping, smtp
 from support.records import VIA, until
 from support.refusal import refused
 from support.smtp_sink import SmtpSink
@@ -110,6 +111,16 @@ async def test_a_worker_told_to_drain_is_shown_as_draining(clarion: Clarion, sto
         ("PauseLane", pb.PauseLaneRequest(name="lanes/express"), "LANE_NOT_FOUND"),
         ("ResumeLane", pb.ResumeLaneRequest(name="lanes/express"), "LANE_NOT_FOUND"),
         ("SetThrottle", pb.SetThrottleRequest(name="campaigns/nothing", rate_per_s=1), "CAMPAIGN_NOT_FOUND"),
+        (
+            "SetThrottle",
+            pb.SetThrottleRequest(name="channelConfigurations/nothing", rate_per_s=1),
+            "CHANNEL_CONFIGURATION_NOT_FOUND",
+        ),
+        (
+            "SetThrottle",
+            pb.SetThrottleRequest(name="channelConfigurations/nothing/providers/main", rate_per_s=1),
+            "PROVIDER_NOT_FOUND",
+        ),
         ("ClearThrottle", pb.ClearThrottleRequest(name="channels/email"), "THROTTLE_NOT_FOUND"),
     ],
 )
@@ -130,7 +141,11 @@ async def test_what_there_is_not_is_not_found(clarion: Clarion, method: str, req
         (pb.SetThrottleRequest(name="channels/email", rate_per_s=float("inf")), "rate_per_s"),
         (pb.SetThrottleRequest(name="channels/email", rate_per_s=1, burst=-1), "burst"),
         (pb.SetThrottleRequest(name="channels/pigeon", rate_per_s=1), "name"),
-        (pb.SetThrottleRequest(name="providers/", rate_per_s=1), "name"),
+        (pb.SetThrottleRequest(name="providers/main", rate_per_s=1), "name"),
+        (pb.SetThrottleRequest(name="channels/sms/providers/", rate_per_s=1), "name"),
+        (pb.SetThrottleRequest(name="channels/sms/providers/main/", rate_per_s=1), "name"),
+        (pb.SetThrottleRequest(name="campaigns/welcome/providers/main", rate_per_s=1), "name"),
+        (pb.SetThrottleRequest(name="channelConfigurations/Orders", rate_per_s=1), "name"),
     ],
 )
 async def test_a_limit_that_cannot_be_is_refused(clarion: Clarion, request_: pb.SetThrottleRequest, field: str) -> None:
@@ -271,19 +286,43 @@ async def test_a_throttle_is_set_changed_listed_and_cleared(clarion: Clarion, st
     for name, rate, burst, kept in (
         ("channels/email", 50, 0, 50),
         (CAMPAIGN, 0.1, 0, 1),
-        ("providers/main", 2.5, 9, 9),
+        ("channels/sms/providers/main", 2.5, 9, 9),
     ):
         answer = await clarion.workers.SetThrottle(pb.SetThrottleRequest(name=name, rate_per_s=rate, burst=burst))
         assert (answer.throttle.name, answer.throttle.rate_per_s, answer.throttle.burst) == (name, rate, kept)
     assert await store.command("HGET", key("control", "throttles"), "campaign:default/welcome") == b"0.1 1"
     listed = [(each.name, each.workspace) for each in await throttles_of(clarion)]
-    assert listed == [(CAMPAIGN, "default"), ("channels/email", ""), ("providers/main", "")]
+    assert listed == [(CAMPAIGN, "default"), ("channels/email", ""), ("channels/sms/providers/main", "")]
     not_there = pb.SetThrottleRequest(name=CAMPAIGN, rate_per_s=1)
     assert (await refused(clarion.workers.SetThrottle(not_there, metadata=elsewhere))).reason == "CAMPAIGN_NOT_FOUND"
     await clarion.workers.SetThrottle(pb.SetThrottleRequest(name="channels/email", rate_per_s=3), metadata=elsewhere)
     assert (await throttles_of(clarion))[1].rate_per_s == 3, "a channel is everybody's"
-    for name in (CAMPAIGN, "channels/email", "providers/main"):
+    for name in (CAMPAIGN, "channels/email", "channels/sms/providers/main"):
         assert not (await clarion.workers.ClearThrottle(pb.ClearThrottleRequest(name=name))).replayed
+    assert await throttles_of(clarion) == []
+
+
+@pytest.mark.parametrize("channel", ["email", "sms", "push", "webhook"])
+async def test_every_channel_can_be_throttled(clarion: Clarion, channel: str) -> None:
+    for name in (f"channels/{channel}", f"channels/{channel}/providers/main"):
+        await clarion.workers.SetThrottle(pb.SetThrottleRequest(name=name, rate_per_s=1))
+        assert [each.name for each in await throttles_of(clarion)] == [name]
+        await clarion.workers.ClearThrottle(pb.ClearThrottleRequest(name=name))
+
+
+async def test_a_configurations_throttles_are_of_the_callers_workspace_and_go_with_it(clarion: Clarion) -> None:
+    whole, of_one = "channelConfigurations/orders-mail", "channelConfigurations/orders-mail/providers/main"
+    team = Keeping(clarion, "team-a")
+    await team.create("orders-mail", smtp(25))
+    for name in (whole, of_one):
+        request = pb.SetThrottleRequest(name=name, rate_per_s=1)
+        assert (await refused(clarion.workers.SetThrottle(request))).says[0] == StatusCode.NOT_FOUND
+        await clarion.workers.SetThrottle(request, metadata=(("x-clarion-workspace", "team-a"),))
+    assert [(each.name, each.workspace) for each in await throttles_of(clarion)] == [
+        (whole, "team-a"),
+        (of_one, "team-a"),
+    ]
+    await team.delete("orders-mail")
     assert await throttles_of(clarion) == []
 
 

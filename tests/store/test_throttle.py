@@ -9,12 +9,12 @@ import pytest
 from clarion_core.domain.campaign import Throttle
 from clarion_core.queue import job_parts
 from clarion_core.store.batches import Claim, NotClaimed, Permit, Step, Way
-from clarion_core.store.keys import CONTROL, key
+from clarion_core.store.keys import CONTROL, LIMITS, key
 from support.records import LANE, QUEUE, SENT, Records, results, wanted
 
 SLOW = Throttle(rate_per_s=0.001, burst=5)  # no permit comes back while a test runs
 PROVIDER = Way(
-    provider="smtp", limits=(("channel:email", SLOW), ("provider:smtp", Throttle(rate_per_s=0.001, burst=3)))
+    provider="smtp", limits=(("channel:email", SLOW), ("provider:email/smtp", Throttle(rate_per_s=0.001, burst=3)))
 )
 THROTTLE = key(CONTROL, "throttle", "campaign:default/welcome")
 
@@ -32,6 +32,18 @@ async def test_a_window_opens_as_far_as_permits_reach(records: Records) -> None:
     assert done.step is Step.HANDED_BACK
     assert await records.states(trigger) == "SSSSSQQQ"
     assert {record.attempts for record in (await records.deliveries(trigger))[5:]} == {0}
+
+
+async def test_what_waits_for_permits_looks_again_soon_since_the_limit_may_be_cleared(records: Records) -> None:
+    await records.campaign(throttle=SLOW)
+    await records.trigger(8)
+    worker = records.worker()
+    claim = await records.claim(worker)
+    opened = await worker.advance(claim, [], wanted(claim))
+    assert opened.wait_ms > 1_000_000
+    await worker.finish(claim, results(wanted(claim, 0, 5), SENT), wait_ms=opened.wait_ms, throttled=True)
+    waits_ms = (await due(records))[claim.ref.id] - await now_us(records) / 1000
+    assert waits_ms <= LIMITS["SLOT_LOOK_MS"] == 15_000
 
 
 async def test_a_batch_without_permits_waits_in_its_queue_until_its_turn(records: Records) -> None:

@@ -20,6 +20,7 @@ from clarion_core.domain.channel import ChannelConfiguration, Provider
 from clarion_core.domain.errors import StoreUnavailable
 from clarion_core.domain.outcome import Outcome
 from clarion_core.domain.routing import pick
+from clarion_core.domain.worker import Subject, ThrottleKind
 from clarion_core.store.batches import Way
 from clarion_core.store.breakers import Breakers
 from clarion_workers.channels import Channel, CutOff, Listens, Message
@@ -108,14 +109,22 @@ class Router:
         return NoRoute(until_ms=standings[first].until_ms, wait_s=wait_s)
 
     def way(self, route: Route) -> Way:
-        """The route as the store knows it: the provider, and the limits on it besides the campaign's own."""
-        channel, provider = self.configuration, route.provider
-        scope, within = channel.scope, f"{channel.scope}/" if channel.scope else ""
-        limits = (
-            (f"channel:{scope or channel.channel}", channel.throttle),
-            (f"provider:{within}{provider.name}", provider.throttle),
+        """The route as the store knows it: the provider, and the limits on it besides the campaign's own.
+
+        A configuration of the store is under the limit of its channel, too, where an operator set one.
+        """
+        own, provider = self.configuration, route.provider
+        workspace, _, configuration = own.scope.partition("/")
+        channel = Subject(kind=ThrottleKind.CHANNEL, id=own.channel)
+        whole = channel
+        if own.scope:
+            whole = Subject(kind=ThrottleKind.CONFIGURATION, id=configuration, workspace=workspace)
+        alone = Subject(kind=ThrottleKind.PROVIDER, id=provider.name, within=whole.id, workspace=workspace)
+        limits = {channel: None, whole: own.throttle, alone: provider.throttle}
+        return Way(
+            provider=provider.name,
+            limits=tuple((subject.limit, throttle or Throttle()) for subject, throttle in limits.items()),
         )
-        return Way(provider=provider.name, limits=tuple((name, throttle or Throttle()) for name, throttle in limits))
 
     async def hand_over(self, route: Route, messages: Sequence[Message]) -> list[Outcome]:
         """Hand the messages over to the route's provider, and report how it did; one outcome each, in order.

@@ -82,7 +82,8 @@ ThrottleArgument = Annotated[
     typer.Argument(
         metavar="NAME",
         parser=_of_form(name_forms.THROTTLE),
-        help="`campaigns/welcome`, `channels/email` or `providers/main`.",
+        help="`campaigns/welcome`, `channels/sms`, `channelConfigurations/orders-sms`, or a provider of the last two: "
+        "`channels/sms/providers/main`.",
     ),
 ]
 DeliveriesOption = Annotated[

@@ -74,8 +74,9 @@ LANE = NameForm(
 )
 THROTTLE = NameForm(
     lambda name: name,
-    f"{CAMPAIGN.pattern}|channels/email|providers/[a-z][a-z0-9-]{{0,62}}",
-    f"a throttle is for campaigns/{_CAMPAIGN_LIKE}, channels/email or providers/NAME",
+    f"{CAMPAIGN.pattern}|(channels/(email|sms|push|webhook)|{CONFIGURATION.pattern})(/providers/[a-z][a-z0-9-]{{0,31}})?",
+    f"a throttle is for campaigns/{_CAMPAIGN_LIKE}, channels/sms, channelConfigurations/orders-sms, or a provider of "
+    "the last two: channelConfigurations/orders-sms/providers/main",
 )
 CONTEXT_NAME = NameForm(
     lambda name: name,

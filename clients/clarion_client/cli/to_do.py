@@ -16,6 +16,7 @@ _BY_REASON: Mapping[str, str] = {
     "CHANNEL_CONFIGURATION_NOT_FOUND": "`clarion channels list` shows those of this workspace",
     "CHANNEL_CONFIGURATION_EXISTS": "choose another id, or update it with `clarion channels apply`",
     "CHANNEL_CONFIGURATION_IN_USE": "have the campaign name another one, or stop it",
+    "PROVIDER_NOT_FOUND": "`clarion channels show` shows the providers of one",
     "NO_WORKER": "start one (make up); `clarion workers` shows those that are there",
     "CAMPAIGN_EXISTS": "choose another id, or update the campaign with `clarion apply`",
     "REQUEST_ID_REUSED": "send the same content, or another request id",

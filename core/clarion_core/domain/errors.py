@@ -5,7 +5,7 @@
     │                           ContextInvalid, RecipientsRefused, PageTokenInvalid)
     ├── NotFound                the name means nothing               (CampaignNotFound, TriggerNotFound,
     │                           DeliveryNotFound, WorkerNotFound, LaneNotFound, ThrottleNotFound,
-    │                           ChannelConfigurationNotFound)
+    │                           ChannelConfigurationNotFound, ProviderNotFound)
     ├── AlreadyExists           the id is taken                      (CampaignExists, ChannelConfigurationExists,
     │                           RequestIdReused)
     ├── WrongState              the state forbids it                 (CampaignState, TriggerState,
@@ -151,6 +151,13 @@ class ChannelConfigurationNotFound(NotFound):
 
     reason = "CHANNEL_CONFIGURATION_NOT_FOUND"
     kind = "channel_configuration"
+
+
+class ProviderNotFound(NotFound):
+    """No channel configuration of this name, or it has no provider of this name."""
+
+    reason = "PROVIDER_NOT_FOUND"
+    kind = "provider"
 
 
 class AlreadyExists(ClarionError):

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from clarion_core.domain.configuration import configuration_name
+
 SILENT_MS = 5_000  # a worker gives a sign of life every second
 LAPSED_MS = 10_000  # by then a take-over or the sweep has come, where anybody is left to come
 CRASHES_UNTIL_STUCK = 2  # from here on a batch is worked on one delivery at a time
@@ -129,21 +131,52 @@ class ThrottleKind(StrEnum):
 
     CAMPAIGN = "campaign"
     CHANNEL = "channel"
+    CONFIGURATION = "configuration"
     PROVIDER = "provider"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """Whom a throttle is for. `workspace` is that of a campaign, empty for the others."""
+    """Whom a limit is for: a campaign; all that leaves by a channel; what leaves by a configuration of the store; or
+    what a provider of a configuration gets.
+
+    `within` is the configuration of a provider: one of the store, or, without a `workspace`, the workers' own, by its
+    channel. `workspace` is that of a campaign and of a configuration of the store; what is the workers' has none.
+    """
 
     kind: ThrottleKind
     id: str
     workspace: str = ""
+    within: str = ""
 
     @property
     def name(self) -> str:
-        """`campaigns/welcome`, `channels/email`, `providers/main`."""
-        return f"{self.kind.value}s/{self.id}"
+        """`campaigns/welcome`, `channels/sms`, `channels/sms/providers/main`, `channelConfigurations/orders-sms`,
+        `channelConfigurations/orders-sms/providers/main`.
+        """
+        match self.kind:
+            case ThrottleKind.CAMPAIGN | ThrottleKind.CHANNEL:
+                return f"{self.kind.value}s/{self.id}"
+            case ThrottleKind.CONFIGURATION:
+                return configuration_name(self.id)
+            case ThrottleKind.PROVIDER:
+                whose = configuration_name(self.within) if self.workspace else f"channels/{self.within}"
+                return f"{whose}/providers/{self.id}"
+
+    @property
+    def limit(self) -> str:
+        """What workers and the store call its limit: `campaign:default/welcome`, `channel:sms`, `provider:sms/main`,
+        `configuration:default/orders-sms`, `provider:default/orders-sms/main`. No two subjects have the same.
+        """
+        return f"{self.kind.value}:{'/'.join(filter(None, (self.workspace, self.within, self.id)))}"
+
+    @classmethod
+    def of_limit(cls, limit: str) -> Subject:
+        """Whom a limit is for."""
+        kind, _, path = limit.partition(":")
+        *whose, own = path.split("/")
+        within = whose.pop() if kind == ThrottleKind.PROVIDER else ""
+        return cls(kind=ThrottleKind(kind), id=own, within=within, workspace=whose[0] if whose else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

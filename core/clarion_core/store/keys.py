@@ -87,7 +87,7 @@ LIMITS = {
     "EARLY_TTL_MS": 3_600_000,
     "EARLY_MAX": 8,
     "THROTTLE_TTL_MS": 3_600_000,
-    "SLOT_LOOK_MS": 15_000,  # a batch that waits for its slot looks this often whether those before it are gone
+    "SLOT_LOOK_MS": 15_000,  # a batch that waits for permits looks this often whether what it waits for is gone
     "LEASE_MAX_MS": 300_000,  # the longest lease a worker can be told
     "WORKER_TTL_MS": 30_000,
     "BUCKET": 24,  # entries a bucket of a list on average, at most

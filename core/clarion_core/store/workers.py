@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from clarion_core.domain.configuration import configuration_key
 from clarion_core.domain.errors import (
     CampaignNotFound,
+    ChannelConfigurationNotFound,
     ClarionError,
     LaneNotFound,
+    ProviderNotFound,
     RequestIdReused,
     ThrottleNotFound,
     WorkerNotFound,
@@ -154,33 +157,34 @@ class WorkerStore:
         return found, Place(shard=place.shard + 1) if place.shard + 1 < self._shards else None
 
     async def throttles(self) -> list[Throttle]:
-        """Every limit that is set, in the order of their fields."""
+        """Every limit that is set, in the order of what they are called (`Subject.limit`)."""
         stored = await self._store.command("HGETALL", keys.key(CONTROL, "throttles"))
-        return [_throttle(field.decode(), value.decode()) for field, value in sorted(stored.items())]
+        return [_throttle(limit.decode(), value.decode()) for limit, value in sorted(stored.items())]
 
     async def throttle_page(self, after: str, limit: int) -> tuple[list[Throttle], str]:
-        """Limits in the order of their fields, behind `after`; and the field to go on behind, empty at the end."""
-        by_field = {field_of(throttle.subject): throttle for throttle in await self.throttles()}
-        fields, last = _slice(list(by_field), after, limit)
-        return [by_field[field] for field in fields], last
+        """Limits in the order of `throttles`, behind `after`; and what to go on behind, empty at the end."""
+        by_limit = {throttle.subject.limit: throttle for throttle in await self.throttles()}
+        limits, last = _slice(list(by_limit), after, limit)
+        return [by_limit[each] for each in limits], last
 
     async def throttle(self, subject: Subject) -> Throttle | None:
         """The limit that is set for a subject."""
-        field = field_of(subject)
-        value = await self._store.command("HGET", keys.key(CONTROL, "throttles"), field)
-        return _throttle(field, value.decode()) if value else None
+        value = await self._store.command("HGET", keys.key(CONTROL, "throttles"), subject.limit)
+        return _throttle(subject.limit, value.decode()) if value else None
 
     async def set_throttle(self, throttle: Throttle, request: RequestKey) -> bool:
-        """Set a limit; True where the request id had done so before. `CampaignNotFound` where it is for one."""
-        subject = throttle.subject
-        campaign = f"{subject.workspace}/{subject.id}" if subject.kind is ThrottleKind.CAMPAIGN else ""
-        value = f"{throttle.rate_per_s!r} {throttle.burst}"
-        answer = await self._act("throttle_put", request, field=field_of(subject), value=value, campaign=campaign)
-        return _replayed(answer, request, subject.name, missing=CampaignNotFound(subject.name))
+        """Set a limit; True where the request id had done so before.
+
+        `CampaignNotFound`, `ChannelConfigurationNotFound`, `ProviderNotFound`: there is no such one in the store. What
+        providers workers have of their own, the store does not know.
+        """
+        subject, value = throttle.subject, f"{throttle.rate_per_s!r} {throttle.burst}"
+        answer = await self._act("throttle_put", request, limit=subject.limit, value=value, needs=_needs(subject))
+        return _replayed(answer, request, subject.name, missing=_MISSING[subject.kind](subject.name))
 
     async def clear_throttle(self, subject: Subject, request: RequestKey) -> bool:
         """Clear a limit; True where the request id had done so before. `ThrottleNotFound`."""
-        answer = await self._act("throttle_put", request, field=field_of(subject), value="", campaign="")
+        answer = await self._act("throttle_put", request, limit=subject.limit, value="", needs=())
         return _replayed(answer, request, subject.name, missing=ThrottleNotFound(subject.name))
 
     async def _act(self, function: str, request: RequestKey, **what: object) -> list[bytes]:
@@ -190,18 +194,30 @@ class WorkerStore:
         return answer
 
 
-def field_of(subject: Subject) -> str:
-    """Where a throttle is kept: `campaign:default/welcome`, `channel:email`, `provider:main`."""
-    workspace = f"{subject.workspace}/" if subject.kind is ThrottleKind.CAMPAIGN else ""
-    return f"{subject.kind.value}:{workspace}{subject.id}"
+_MISSING: Mapping[ThrottleKind, Callable[[str], ClarionError]] = {
+    ThrottleKind.CAMPAIGN: CampaignNotFound,
+    ThrottleKind.CHANNEL: ThrottleNotFound,  # never: channels are always there
+    ThrottleKind.CONFIGURATION: ChannelConfigurationNotFound,
+    ThrottleKind.PROVIDER: ProviderNotFound,
+}
 
 
-def _throttle(field: str, value: str) -> Throttle:
-    kind, _, name = field.partition(":")
-    workspace, _, identifier = name.rpartition("/")
+def _needs(subject: Subject) -> Sequence[str]:
+    """What has to be in the store for a limit to be set: the kind of record, its name, the provider in it."""
+    match subject.kind:
+        case ThrottleKind.CAMPAIGN:
+            return "campaign", f"{subject.workspace}/{subject.id}", ""
+        case ThrottleKind.CONFIGURATION:
+            return "configuration", configuration_key(subject.workspace, subject.id), ""
+        case ThrottleKind.PROVIDER if subject.workspace:
+            return "configuration", configuration_key(subject.workspace, subject.within), subject.id
+        case _:
+            return ()
+
+
+def _throttle(limit: str, value: str) -> Throttle:
     rate, burst = value.split(" ")
-    subject = Subject(kind=ThrottleKind(kind), workspace=workspace, id=identifier)
-    return Throttle(subject=subject, rate_per_s=float(rate), burst=int(burst))
+    return Throttle(subject=Subject.of_limit(limit), rate_per_s=float(rate), burst=int(burst))
 
 
 def _slice(names: Sequence[str], after: str, limit: int) -> tuple[Sequence[str], str]:

@@ -317,10 +317,12 @@ local function advance(_, args)
       close(r.shard, b)
       return {'CLOSED'}
     end
+    local wait_ms = r.wait_ms
     if r.booked then
       redis.call('HSET', name, 'bk', 1)
+      wait_ms = math.min(wait_ms, SLOT_LOOK_MS)  -- the limit may be raised or cleared meanwhile
     end
-    hand_out(r.shard, b, ch.now + r.wait_ms, ch.now)
+    hand_out(r.shard, b, ch.now + wait_ms, ch.now)
     return {'HANDED_BACK'}
   end
   take(r.shard, b, r.lease_ms, ch.now)

@@ -30,6 +30,17 @@ local function configuration_put(_, args)
   return {'OK'}
 end
 
+-- A configuration's limits that were set at runtime go with it, and those of its providers.
+local function drop_throttles(configuration)
+  local throttles, within = key(CONTROL, 'throttles'), 'provider:' .. configuration .. '/'
+  redis.call('HDEL', throttles, 'configuration:' .. configuration)
+  for _, limit in ipairs(redis.call('HKEYS', throttles)) do
+    if string.sub(limit, 1, #within) == within then
+      redis.call('HDEL', throttles, limit)
+    end
+  end
+end
+
 -- Remove a configuration; its version stays, so that one of the same id goes on counting.
 -- request: as configuration_put, without a record; answer: {OK} or {CONFLICT|REUSED} or {REPLAYED, answer}
 local function configuration_delete(_, args)
@@ -48,6 +59,7 @@ local function configuration_delete(_, args)
   redis.call('PEXPIRE', name, REVISION_TTL_MS)
   redis.call('ZREM', key(CONTROL, 'configurations', r.workspace), r.id)
   redis.call('SREM', key(CONTROL, 'configured'), r.configuration)
+  drop_throttles(r.configuration)
   redis.call('INCR', key(CONTROL, 'configuring'))
   remember(request, r.fingerprint, '')
   return {'OK'}

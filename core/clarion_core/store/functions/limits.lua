@@ -2,9 +2,9 @@
 -- rate and one burst. A limit's record holds t, when all permits taken so far are paid for (microseconds), and s, where
 -- the slots end that were booked by batches that wait for permits.
 
--- The limits that a hand-over of the campaign is under: the channel's and the provider's, which the worker knows; the
--- campaign's own, kept with its gate; whatever an operator set instead of them. wanted {name, rate a second, burst},
--- rate 0: none of its own
+-- The limits that a hand-over of the campaign is under: the channel's, the configuration's and the provider's, which the
+-- worker knows; the campaign's own, kept with its gate; whatever an operator set instead of them.
+-- wanted {name, rate a second, burst}, rate 0: none of its own
 local function limits_of(shard, campaign, wanted)
   local found, names = {}, {}
   local own = redis.call('HGET', key(shard, 'gate', campaign), 'thr')

@@ -51,16 +51,29 @@ local function lane_pause(_, args)
   end)
 end
 
--- Set a limit, or clear it. request: field, value (empty: clear), campaign (its key, empty: it is not for one),
+-- Whether what a limit is for is there: a record, and in a channel configuration's the provider
+local function is_kept(kind, name, provider)
+  local record = redis.call('HGET', key(CONTROL, kind, name), 'rec')
+  if not record or provider == '' then
+    return record
+  end
+  for _, each in ipairs(cmsgpack.unpack(record).settings.providers) do
+    if each.name == provider then
+      return true
+    end
+  end
+end
+
+-- Set a limit, or clear it. request: limit, value (empty: clear), needs {kind of record, its name, provider or ''} or {},
 --   request, fingerprint; answer: see `once`
 local function throttle_put(_, args)
   local r = cmsgpack.unpack(args[1])
   local name = key(CONTROL, 'throttles')
   if r.value == '' then
-    return once(r, redis.call('HEXISTS', name, r.field) == 1, function() redis.call('HDEL', name, r.field) end)
+    return once(r, redis.call('HEXISTS', name, r.limit) == 1, function() redis.call('HDEL', name, r.limit) end)
   end
-  local is_there = r.campaign == '' or redis.call('HEXISTS', key(CONTROL, 'campaign', r.campaign), 'rec') == 1
-  return once(r, is_there, function() redis.call('HSET', name, r.field, r.value) end)
+  local is_there = #r.needs == 0 or is_kept(unpack(r.needs))
+  return once(r, is_there, function() redis.call('HSET', name, r.limit, r.value) end)
 end
 
 local function batch_in(job)

@@ -90,6 +90,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """A campaign that is not stopped names the channel configuration. FAILED_PRECONDITION; `campaign` in the metadata."""
     ERROR_REASON_NO_WORKER: _ErrorReason.ValueType  # 43
     """No worker took up what was asked of one. UNAVAILABLE, with `RetryInfo`. See whether a worker runs."""
+    ERROR_REASON_PROVIDER_NOT_FOUND: _ErrorReason.ValueType  # 44
+    """The channel configuration of this name is not in the workspace, or it has no provider of this name. NOT_FOUND."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason is the machine-readable cause of every error Clarion answers with.
@@ -170,4 +172,6 @@ ERROR_REASON_CHANNEL_CONFIGURATION_IN_USE: ErrorReason.ValueType  # 42
 """A campaign that is not stopped names the channel configuration. FAILED_PRECONDITION; `campaign` in the metadata."""
 ERROR_REASON_NO_WORKER: ErrorReason.ValueType  # 43
 """No worker took up what was asked of one. UNAVAILABLE, with `RetryInfo`. See whether a worker runs."""
+ERROR_REASON_PROVIDER_NOT_FOUND: ErrorReason.ValueType  # 44
+"""The channel configuration of this name is not in the workspace, or it has no provider of this name. NOT_FOUND."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -276,7 +276,9 @@ Global___Batch: _TypeAlias = Batch  # noqa: Y015
 
 @_typing.final
 class Throttle(_message.Message):
-    """Throttle is a limit that was set while everything runs. It holds in place of the configured one, until cleared."""
+    """Throttle is a limit that was set while everything runs. It holds in place of the configured one, until cleared, or
+    until the campaign or channel configuration that it is of is removed.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -285,9 +287,16 @@ class Throttle(_message.Message):
     RATE_PER_S_FIELD_NUMBER: _builtins.int
     BURST_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """What it limits: `campaigns/{campaign}`, `channels/{channel}` or `providers/{provider}`."""
+    """What it limits:
+    `campaigns/{campaign}`: what a campaign sends;
+    `channels/{channel}`: all that leaves by a channel, whatever the configuration; `email`, `sms`, `push`, `webhook`;
+    `channelConfigurations/{configuration}`: what leaves by one of the store's;
+    `channelConfigurations/{configuration}/providers/{provider}`: what this provider of it gets;
+    `channels/{channel}/providers/{provider}`: what a provider gets that workers have of their own, from their file or
+    settings (`channels/email/providers/smtp`).
+    """
     workspace: _builtins.str
-    """The workspace of the campaign; empty for channels and providers, which are everybody's."""
+    """The workspace of the campaign or channel configuration; empty for channels, which are everybody's."""
     rate_per_s: _builtins.float
     """Deliveries handed over a second, at most."""
     burst: _builtins.int

@@ -385,7 +385,7 @@ class ListThrottlesResponse(_message.Message):
     """Empty on the last page, and only there."""
     @_builtins.property
     def throttles(self) -> _containers.RepeatedCompositeFieldContainer[_worker_pb2.Throttle]:
-        """Campaigns, channels, then providers; each in the order of workspaces and ids."""
+        """Campaigns, channels, channel configurations, then providers; each in the order of workspaces and ids."""
 
     def __init__(
         self,
@@ -412,7 +412,7 @@ class SetThrottleRequest(_message.Message):
     BURST_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """`campaigns/{campaign}`, `channels/email` or `providers/{provider}`. Required."""
+    """What is limited, as `Throttle.name` is written. Required."""
     rate_per_s: _builtins.float
     """Deliveries handed over a second, at most: 0.1 to 1,000,000. Required."""
     burst: _builtins.int
@@ -474,7 +474,7 @@ class ClearThrottleRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """`campaigns/{campaign}`, `channels/email` or `providers/{provider}`. Required."""
+    """What is limited, as `Throttle.name` is written. Required."""
     request_id: _builtins.str
     """Makes the call idempotent for 24 hours. A UUID, optional."""
     def __init__(

@@ -27,8 +27,8 @@ if _version_not_supported:
 
 class WorkerServiceStub(object):
     """WorkerService is for those who look after Clarion: it shows workers, lanes and open batches, and steers them while
-    they run. It is about the whole installation, whatever the metadata `x-clarion-workspace` says; only the throttle of
-    a campaign is set and cleared in the workspace named there, `default` where it is absent.
+    they run. It is about the whole installation, whatever the metadata `x-clarion-workspace` says; only the throttles of
+    campaigns and channel configurations are set and cleared in the workspace named there, `default` where it is absent.
     """
 
     def __init__(self, channel):
@@ -86,8 +86,8 @@ class WorkerServiceStub(object):
 
 class WorkerServiceServicer(object):
     """WorkerService is for those who look after Clarion: it shows workers, lanes and open batches, and steers them while
-    they run. It is about the whole installation, whatever the metadata `x-clarion-workspace` says; only the throttle of
-    a campaign is set and cleared in the workspace named there, `default` where it is absent.
+    they run. It is about the whole installation, whatever the metadata `x-clarion-workspace` says; only the throttles of
+    campaigns and channel configurations are set and cleared in the workspace named there, `default` where it is absent.
     """
 
     def ListWorkers(self, request, context):
@@ -145,8 +145,9 @@ class WorkerServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def SetThrottle(self, request, context):
-        """SetThrottle sets a limit, or changes it. Workers follow without a restart. NOT_FOUND, CAMPAIGN_NOT_FOUND, for a
-        campaign that there is not.
+        """SetThrottle sets a limit, or changes it. It holds from the next hand-over on, without a restart. NOT_FOUND for what
+        is not in the workspace: CAMPAIGN_NOT_FOUND, CHANNEL_CONFIGURATION_NOT_FOUND, PROVIDER_NOT_FOUND. A provider that
+        workers have of their own is not looked for: only they know it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -217,8 +218,8 @@ def add_WorkerServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class WorkerService(object):
     """WorkerService is for those who look after Clarion: it shows workers, lanes and open batches, and steers them while
-    they run. It is about the whole installation, whatever the metadata `x-clarion-workspace` says; only the throttle of
-    a campaign is set and cleared in the workspace named there, `default` where it is absent.
+    they run. It is about the whole installation, whatever the metadata `x-clarion-workspace` says; only the throttles of
+    campaigns and channel configurations are set and cleared in the workspace named there, `default` where it is absent.
     """
 
     @staticmethod

@@ -28,8 +28,8 @@ GRPC_VERSION: str
 
 class WorkerServiceStub:
     """WorkerService is for those who look after Clarion: it shows workers, lanes and open batches, and steers them while
-    they run. It is about the whole installation, whatever the metadata `x-clarion-workspace` says; only the throttle of
-    a campaign is set and cleared in the workspace named there, `default` where it is absent.
+    they run. It is about the whole installation, whatever the metadata `x-clarion-workspace` says; only the throttles of
+    campaigns and channel configurations are set and cleared in the workspace named there, `default` where it is absent.
     """
 
     @_typing.overload
@@ -60,8 +60,9 @@ class WorkerServiceStub:
     ListThrottles: _grpc.UnaryUnaryMultiCallable[_worker_service_pb2.ListThrottlesRequest, _worker_service_pb2.ListThrottlesResponse]
     """ListThrottles pages through the limits that are set, of all workspaces."""
     SetThrottle: _grpc.UnaryUnaryMultiCallable[_worker_service_pb2.SetThrottleRequest, _worker_service_pb2.SetThrottleResponse]
-    """SetThrottle sets a limit, or changes it. Workers follow without a restart. NOT_FOUND, CAMPAIGN_NOT_FOUND, for a
-    campaign that there is not.
+    """SetThrottle sets a limit, or changes it. It holds from the next hand-over on, without a restart. NOT_FOUND for what
+    is not in the workspace: CAMPAIGN_NOT_FOUND, CHANNEL_CONFIGURATION_NOT_FOUND, PROVIDER_NOT_FOUND. A provider that
+    workers have of their own is not looked for: only they know it.
     """
     ClearThrottle: _grpc.UnaryUnaryMultiCallable[_worker_service_pb2.ClearThrottleRequest, _worker_service_pb2.ClearThrottleResponse]
     """ClearThrottle takes a limit away: what was configured holds again. NOT_FOUND, THROTTLE_NOT_FOUND."""
@@ -69,8 +70,8 @@ class WorkerServiceStub:
 @_typing.type_check_only
 class WorkerServiceAsyncStub(WorkerServiceStub):
     """WorkerService is for those who look after Clarion: it shows workers, lanes and open batches, and steers them while
-    they run. It is about the whole installation, whatever the metadata `x-clarion-workspace` says; only the throttle of
-    a campaign is set and cleared in the workspace named there, `default` where it is absent.
+    they run. It is about the whole installation, whatever the metadata `x-clarion-workspace` says; only the throttles of
+    campaigns and channel configurations are set and cleared in the workspace named there, `default` where it is absent.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -98,16 +99,17 @@ class WorkerServiceAsyncStub(WorkerServiceStub):
     ListThrottles: _aio.UnaryUnaryMultiCallable[_worker_service_pb2.ListThrottlesRequest, _worker_service_pb2.ListThrottlesResponse]  # type: ignore[assignment]
     """ListThrottles pages through the limits that are set, of all workspaces."""
     SetThrottle: _aio.UnaryUnaryMultiCallable[_worker_service_pb2.SetThrottleRequest, _worker_service_pb2.SetThrottleResponse]  # type: ignore[assignment]
-    """SetThrottle sets a limit, or changes it. Workers follow without a restart. NOT_FOUND, CAMPAIGN_NOT_FOUND, for a
-    campaign that there is not.
+    """SetThrottle sets a limit, or changes it. It holds from the next hand-over on, without a restart. NOT_FOUND for what
+    is not in the workspace: CAMPAIGN_NOT_FOUND, CHANNEL_CONFIGURATION_NOT_FOUND, PROVIDER_NOT_FOUND. A provider that
+    workers have of their own is not looked for: only they know it.
     """
     ClearThrottle: _aio.UnaryUnaryMultiCallable[_worker_service_pb2.ClearThrottleRequest, _worker_service_pb2.ClearThrottleResponse]  # type: ignore[assignment]
     """ClearThrottle takes a limit away: what was configured holds again. NOT_FOUND, THROTTLE_NOT_FOUND."""
 
 class WorkerServiceServicer(metaclass=_abc_1.ABCMeta):
     """WorkerService is for those who look after Clarion: it shows workers, lanes and open batches, and steers them while
-    they run. It is about the whole installation, whatever the metadata `x-clarion-workspace` says; only the throttle of
-    a campaign is set and cleared in the workspace named there, `default` where it is absent.
+    they run. It is about the whole installation, whatever the metadata `x-clarion-workspace` says; only the throttles of
+    campaigns and channel configurations are set and cleared in the workspace named there, `default` where it is absent.
     """
 
     @_abc_1.abstractmethod
@@ -181,8 +183,9 @@ class WorkerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _worker_service_pb2.SetThrottleRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_worker_service_pb2.SetThrottleResponse, _abc.Awaitable[_worker_service_pb2.SetThrottleResponse]]:
-        """SetThrottle sets a limit, or changes it. Workers follow without a restart. NOT_FOUND, CAMPAIGN_NOT_FOUND, for a
-        campaign that there is not.
+        """SetThrottle sets a limit, or changes it. It holds from the next hand-over on, without a restart. NOT_FOUND for what
+        is not in the workspace: CAMPAIGN_NOT_FOUND, CHANNEL_CONFIGURATION_NOT_FOUND, PROVIDER_NOT_FOUND. A provider that
+        workers have of their own is not looked for: only they know it.
         """
 
     @_abc_1.abstractmethod
