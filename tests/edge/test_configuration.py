@@ -19,9 +19,9 @@ HTTP = "secret: {env: S}, delivery: /id, status: /status, statuses: {A: delivere
 
 
 def test_the_example_fits() -> None:
-    names = ("TWILIO_AUTH_TOKEN", "INFOBIP_RECEIPTS_SECRET", "BOUNCE_SECRET")
+    names = ("TWILIO_AUTH_TOKEN", "INFOBIP_RECEIPTS_SECRET", "MAILGUN_RECEIPTS_SECRET", "BOUNCE_SECRET")
     receipts = read_as(Receipts, ROOT / "examples" / "receipts.yaml", dict.fromkeys(names, SECRET))
-    assert [source.name for source in receipts.sources] == ["ses", "twilio", "infobip"]
+    assert [source.name for source in receipts.sources] == ["ses", "twilio", "infobip", "mailgun", "mailgun-failed"]
     assert receipts.mail
     assert receipts.mail.held_secrets(dict.fromkeys(names, SECRET)) == [SECRET.encode()]
 

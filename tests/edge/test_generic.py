@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -59,12 +60,30 @@ def infobip_report(delivery: str, **changes: object) -> str:
     return json.dumps({"results": [result | changes]})
 
 
-async def infobip(door: Door, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The example's file, and the path of its source."""
-    for name in ("TWILIO_AUTH_TOKEN", "INFOBIP_RECEIPTS_SECRET", "BOUNCE_SECRET"):
-        monkeypatch.setenv(name, SECRET)
+async def described(door: Door, monkeypatch: pytest.MonkeyPatch, name: str) -> str:
+    """The example's file, and the path of one of its sources."""
+    for variable in ("TWILIO_AUTH_TOKEN", "INFOBIP_RECEIPTS_SECRET", "MAILGUN_RECEIPTS_SECRET", "BOUNCE_SECRET"):
+        monkeypatch.setenv(variable, SECRET)
     await door.open(EXAMPLE.read_text())
-    return "/receipts/infobip/" + SECRET.replace(" ", "%20").replace(",", "%2C")
+    return f"/receipts/{name}/" + SECRET.replace(" ", "%20").replace(",", "%2C")
+
+
+async def infobip(door: Door, monkeypatch: pytest.MonkeyPatch) -> str:
+    return await described(door, monkeypatch, "infobip")
+
+
+def mailgun_event(delivery: str, event: str, **changes: object) -> str:
+    """An event as Mailgun's documentation shows it, of a message that had the delivery's id as a variable."""
+    told = {
+        "event": event,
+        "id": "MXcc2gEpS-eN8HfkOnmK2w",
+        "timestamp": 1770146431.6585283,
+        "message": {"headers": {"message-id": "20260203192638.000be97f99f8cea1@mg.shop.example"}, "size": 341},
+        "recipient": "ada@example.com",
+        "user-variables": {"clarion-delivery": delivery},
+    }
+    signature = {"token": "e0b5477167110d68991e", "timestamp": "1770146431", "signature": "12d99f5a15355c18"}
+    return json.dumps({"signature": signature, "event-data": told | changes})
 
 
 async def test_infobips_report_is_described_by_the_example(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,6 +126,53 @@ async def test_what_is_pending_is_no_fact(door: Door, monkeypatch: pytest.Monkey
     path = await infobip(door, monkeypatch)
     [one] = await door.sent()
     assert await door.post(path, infobip_report(one, status={"groupName": "PENDING"})) == 200
+    assert await door.facts() == ()
+
+
+NO_SUCH_USER = {"attempt-no": 1, "code": 550, "enhanced-code": "5.1.1", "message": "5.1.1 no such user"}
+
+
+@pytest.mark.parametrize(
+    ("source", "event", "changes", "fact"),
+    [
+        ("mailgun", "delivered", {}, Fact(kind=FactKind.DELIVERED, code="delivered")),
+        ("mailgun", "complained", {}, Fact(kind=FactKind.COMPLAINED, code="complained")),
+        (
+            "mailgun-failed",
+            "failed",
+            {"severity": "permanent", "reason": "bounce", "delivery-status": NO_SUCH_USER},
+            Fact(
+                kind=FactKind.BOUNCED,
+                category=BounceCategory.INVALID_RECIPIENT,
+                code="5.1.1",
+                detail="5.1.1 no such user",
+            ),
+        ),
+        (
+            "mailgun-failed",
+            "failed",
+            {"severity": "temporary", "reason": "generic", "delivery-status": {"code": 452, "enhanced-code": None}},
+            Fact(kind=FactKind.DEFERRED, code="temporary"),
+        ),
+    ],
+)
+async def test_mailguns_events_are_described_by_the_example(
+    door: Door, monkeypatch: pytest.MonkeyPatch, source: str, event: str, changes: dict[str, object], fact: Fact
+) -> None:
+    path = await described(door, monkeypatch, source)
+    [one] = await door.sent()
+    body = mailgun_event(one, event, **changes)
+    assert await door.post(f"/receipts/{source}/guessed", body, Content_Type="application/json") == 403
+    assert await door.facts() == ()
+    assert await door.post(path, body, Content_Type="application/json") == 200
+    assert await door.facts() == (replace(fact, time_ms=1_770_146_431_659, provider=source),)
+
+
+async def test_what_mailgun_tells_of_anything_else_is_no_fact(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = await described(door, monkeypatch, "mailgun")
+    [one] = await door.sent()
+    assert await door.post(path, mailgun_event(one, "opened")) == 200
+    assert await door.post(path, mailgun_event(one, "delivered", **{"user-variables": []})) == 200
     assert await door.facts() == ()
 
 

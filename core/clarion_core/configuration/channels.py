@@ -11,6 +11,7 @@ from clarion_core.configuration.apns import ApnsPart
 from clarion_core.configuration.fcm import FcmPart
 from clarion_core.configuration.http_sms import HttpSmsPart
 from clarion_core.configuration.letterhead import LetterheadPart
+from clarion_core.configuration.mailgun import MailgunPart
 from clarion_core.configuration.part import TOLD, Part, RetryPart, ThrottlePart, text
 from clarion_core.configuration.ses import SesPart
 from clarion_core.configuration.smpp import SmppPart
@@ -73,6 +74,7 @@ class EmailProvider(ProviderPart):
     """A provider of e-mail."""
 
     ses: Annotated[SesPart | None, text("a mapping with region, access_key_id and the like")] = None
+    mailgun: Annotated[MailgunPart | None, text("a mapping with domain, api_key and the like")] = None
     smtp: Annotated[SmtpPart | None, text("a mapping with host, port, security and the like")] = None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from clarion_workers.channels import email, push
+from clarion_workers.channels.email.mailgun import MAILGUN
 from clarion_workers.channels.email.ses import SES
 from clarion_workers.channels.kind import ProviderKind
 from clarion_workers.channels.sms.generic import HTTP
@@ -15,6 +16,7 @@ from clarion_workers.channels.webhook import WEBHOOK
 PROVIDERS: Mapping[str, ProviderKind] = {
     "smtp": email.SMTP,
     "ses": SES,
+    "mailgun": MAILGUN,
     "smpp": SMPP,
     "twilio": TWILIO,
     "http": HTTP,
