@@ -190,7 +190,9 @@ class WorkerSettings(CoreSettings):
             "crash can leave ambiguous. Shared by the lanes; an eighth is kept for each.",
         ),
     ] = 64
-    jobs: Annotated[int, Field(ge=1, le=256, description="Batches in hand at most, a lane and medium.")] = 4
+    jobs: Annotated[
+        int, Field(ge=1, le=256, description="Batches in hand at most, for each lane and channel configuration.")
+    ] = 4
     lease_s: Annotated[
         float,
         Field(ge=1, le=300, description="How long a batch is a worker's without a sign of life, in seconds."),

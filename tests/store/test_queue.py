@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -15,10 +16,12 @@ from clarion_core import queue
 from clarion_core.domain.medium import Medium
 from clarion_core.queue import LaneWorker, deserialize, job_function, job_parts, serialize
 from clarion_core.store.connection import connect, connect_blocking
-from clarion_core.store.keys import LIMITS, key
+from clarion_core.store.keys import LIMITS, key, queue_of
 from clarion_core.store.store import Store
 from clarion_stack.redis import RedisServer
 from support.records import LANE, QUEUE, VIA, Records, deliver, retry_at
+
+OTHER = "email/default/other"
 
 
 class Runs:
@@ -30,6 +33,7 @@ class Runs:
         self.go_on = asyncio.Event()
         self.go_on.set()
         self.running = 0
+        self.served = {VIA, OTHER}
 
     async def job(self, _ctx: dict[str, Any], shard: str, via: str, batch: str, epoch: int) -> None:
         self.jobs.append((shard, via, batch, epoch))
@@ -52,12 +56,23 @@ async def lane(redis_url: str, runs: Runs, jobs: int = 4) -> AsyncIterator[LaneW
     redis, blocking = connect(redis_url), connect_blocking(redis_url)
 
     async def job(ctx: dict[str, Any], shard: str, via: str, batch: str, epoch: int) -> None:
-        await redis.zadd(key(0, "queue", QUEUE), {ctx["job_id"]: 4_000_000_000_000}, xx=True)
+        queue = key(0, "queue", queue_of(LANE, via))
+        await redis.zadd(queue, {ctx["job_id"]: 4_000_000_000_000}, xx=True)
         await runs.job(ctx, shard, via, batch, epoch)
-        await redis.zrem(key(0, "queue", QUEUE), ctx["job_id"])
+        await redis.zrem(queue, ctx["job_id"])
         await redis.delete(f"arq:job:{ctx['job_id']}")
 
-    worker = LaneWorker(redis, blocking, shard=0, lane=LANE, medium=Medium.EMAIL, deliver=job, jobs=jobs)
+    worker = LaneWorker(
+        Store(redis),
+        redis,
+        blocking,
+        shard=0,
+        lane=LANE,
+        deliver=job,
+        serves=lambda queue, _: queue.via in runs.served,
+        media=lambda: {Medium.EMAIL},
+        jobs=jobs,
+    )
     running = asyncio.create_task(worker.async_run())
     try:
         yield worker
@@ -71,6 +86,11 @@ async def lane(redis_url: str, runs: Runs, jobs: int = 4) -> AsyncIterator[LaneW
 
 async def arq_keys(store: Store) -> set[bytes]:
     return set(await store.command("KEYS", "arq:*")) | set(await store.command("KEYS", key(0, "queue") + "*"))
+
+
+async def lose_tokens(store: Store) -> None:
+    for wake in await store.command("KEYS", key(0, "wake") + "*"):
+        await store.command("DEL", wake)
 
 
 async def run_with_arqs_own_worker(redis_url: str, runs: Runs) -> Worker:
@@ -152,7 +172,7 @@ async def test_the_end_of_a_job_starts_the_next_without_a_token(
     await records.campaign()
     for _ in range(5):
         await records.trigger()
-    await store.command("DEL", key(0, "wake", QUEUE))
+    await lose_tokens(store)
     async with lane(redis_server.url, runs, jobs=1):
         await runs.wait_for(lambda runs: len(runs.jobs) == 5)
 
@@ -164,7 +184,7 @@ async def test_a_lost_token_costs_one_turn_of_the_timer(store: Store, redis_serv
         await records.trigger()
         await runs.wait_for(lambda runs: len(runs.jobs) == 1)
         await records.trigger()
-        await store.command("DEL", key(0, "wake", QUEUE))
+        await lose_tokens(store)
         await runs.wait_for(lambda runs: len(runs.jobs) == 2)
 
 
@@ -182,6 +202,63 @@ async def test_a_worker_runs_as_many_jobs_as_it_may_and_leaves_tokens_to_others(
             await records.trigger()
             await free.wait_for(lambda runs: len(runs.jobs) == 1)
         assert len(busy.jobs) == 2
+
+
+async def test_a_queue_whose_jobs_last_holds_up_no_other_and_is_left_to_whoever_has_slots(
+    store: Store, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "POLL_S", 3600.0)  # so that nothing but tokens and ends of jobs can wake it
+    records, busy, free = Records(store), Runs(), Runs()
+    await records.campaign()
+    busy.go_on.clear()
+    async with lane(redis_server.url, busy, jobs=2):
+        for _ in range(10):
+            await records.trigger()
+        await busy.wait_for(lambda runs: runs.running == 2)
+        for count in range(1, 3):
+            await records.trigger(configuration="default/other")
+            await busy.wait_for(lambda runs, count=count: runs.running == 2 + count)  # type: ignore[misc]  # the default binds the loop's value
+        assert [job[1] for job in busy.jobs] == [VIA, VIA, OTHER, OTHER]
+        async with lane(redis_server.url, free, jobs=1):
+            await free.wait_for(lambda runs: len(runs.jobs) == 8)
+        assert len(busy.jobs) == 4
+
+
+async def test_what_one_does_not_serve_it_leaves_to_others_until_it_does(
+    store: Store, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "POLL_S", 3600.0)
+    records, runs = Records(store), Runs()
+    await records.campaign()
+    runs.served = {VIA}
+    async with lane(redis_server.url, runs) as worker:
+        await records.trigger(configuration="default/other")
+        await records.trigger()
+        await runs.wait_for(lambda runs: len(runs.jobs) == 1)
+        assert [job[1] for job in runs.jobs] == [VIA]
+        runs.served.add(OTHER)
+        worker.look()
+        await runs.wait_for(lambda runs: len(runs.jobs) == 2)
+
+
+async def test_slow_queues_leave_slots_to_others_up_to_a_number_of_them(
+    store: Store, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "QUEUES_AT_ONCE", 3)
+    records, runs = Records(store), Runs()
+    await records.campaign()
+    names = [f"c{number}" for number in range(5)]
+    runs.served = {f"email/default/{name}" for name in names}
+    runs.go_on.clear()
+    async with lane(redis_server.url, runs, jobs=2):
+        for name in names:
+            for _ in range(3):
+                await records.trigger(configuration=f"default/{name}")
+        await runs.wait_for(lambda runs: runs.running == 6)
+        assert max(Counter(via for _, via, _, _ in runs.jobs).values()) == 2
+        runs.go_on.set()
+        await runs.wait_for(lambda runs: len(runs.jobs) == 15)
+    assert len(set(runs.jobs)) == 15
 
 
 async def test_a_draining_worker_starts_nothing_and_lets_its_jobs_end(store: Store, redis_server: RedisServer) -> None:
@@ -216,8 +293,7 @@ async def test_a_paused_worker_starts_nothing_and_lets_its_jobs_end(store: Store
             await free.wait_for(lambda runs: len(runs.jobs) == 2)
         assert len(runs.jobs) == 1
         await records.trigger()
-        assert await worker._next_due_s() == queue.POLL_S, "what is due does not make it look over and over"
-        await worker.start_jobs(await store.command("ZRANGE", key(0, "queue", QUEUE), 0, -1))  # found before the pause
+        assert await worker._start_due() == queue.POLL_S, "what is due does not make it look over and over"
         assert worker.job_counter == 0
         worker.resume()
         await runs.wait_for(lambda runs: len(runs.jobs) == 2)
@@ -240,7 +316,7 @@ async def test_a_worker_resumed_takes_what_is_there_without_a_token(
     async with lane(redis_server.url, runs) as worker:
         worker.pause()
         await records.trigger()
-        await store.command("DEL", key(0, "wake", QUEUE))
+        await lose_tokens(store)
         worker.resume()
         await runs.wait_for(lambda runs: len(runs.jobs) == 1)
 
@@ -254,7 +330,17 @@ async def test_a_job_that_leaves_its_place_in_the_queue_rests_before_it_runs_aga
     await records.campaign()
     await records.trigger()
     redis, blocking = connect(redis_server.url), connect_blocking(redis_server.url)
-    worker = LaneWorker(redis, blocking, shard=0, lane=LANE, medium=Medium.EMAIL, deliver=runs.job, jobs=4)
+    worker = LaneWorker(
+        store,
+        redis,
+        blocking,
+        shard=0,
+        lane=LANE,
+        deliver=runs.job,
+        serves=lambda *_: True,
+        media=lambda: {Medium.EMAIL},
+        jobs=4,
+    )
     running = asyncio.create_task(worker.async_run())
     await runs.wait_for(lambda runs: len(runs.jobs) == 1)
     await records.trigger()
@@ -307,21 +393,3 @@ async def test_new_work_is_found_by_a_worker_whose_clock_is_behind(store: Store)
     trigger = await records.trigger()
     behind_ms = (await records.get(trigger)).trigger.create_ms - LIMITS["CLOCKS_DIFFER_MS"]
     assert await store.command("ZCOUNT", key(0, "queue", QUEUE), "-inf", behind_ms) == 1
-
-
-async def test_a_batch_that_nobody_has_can_be_put_off_and_one_that_somebody_has_stays(records: Records) -> None:
-    await records.campaign()
-    await records.trigger()
-    [ref] = await records.jobs()
-    job = f"{{0}}:{ref.via}:{ref.id}:{ref.epoch}"
-    far_ms = 4_000_000_000_000
-    await records.worker().postpone(ref, lane=LANE, due_ms=far_ms)
-    assert await records.store.command("ZSCORE", key(0, "queue", QUEUE), job) == far_ms
-    assert await records.store.command("ZSCORE", key(0, "open"), ref.id) == far_ms + LIMITS["LOOK_MS"]
-    claim = await records.claim(ref=ref)
-    leased = await records.store.command("ZSCORE", key(0, "queue", QUEUE), job)
-    await records.worker().postpone(ref, lane=LANE, due_ms=far_ms + 1)
-    assert await records.store.command("ZSCORE", key(0, "queue", QUEUE), job) == leased
-    await deliver(records.worker(), claim)
-    await records.worker().postpone(ref, lane=LANE, due_ms=far_ms)
-    assert await records.jobs() == []

@@ -9,7 +9,7 @@ from typing import Any
 
 from clarion_core.domain.delivery import CORRECTIONS, TRANSITIONS, DeliveryState
 from clarion_core.domain.trigger import Counts, TriggerEvent
-from clarion_core.store.keys import PAGE, key
+from clarion_core.store.keys import PAGE, key, queue_of
 from clarion_core.store.store import Store
 from support.records import Records
 
@@ -23,6 +23,7 @@ class _Found:
     kinds: dict[str, dict[str, dict[str, str]]] = field(default_factory=lambda: defaultdict(dict))
     open: set[str] = field(default_factory=set)
     queues: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    known: set[str] = field(default_factory=set)  # queues that workers look into
     parked: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     jobs: set[str] = field(default_factory=set)
     held: set[str] = field(default_factory=set)
@@ -55,6 +56,7 @@ def _check_batches(found: _Found, carried: dict[str, list[tuple[str, str]]]) -> 
     batches = found.kinds["b:"]
     assert carried.keys() <= batches.keys(), "open deliveries without a batch"
     assert found.open == batches.keys(), "the sweep looks at every open batch and at no other"
+    assert found.known == found.queues.keys(), "workers look into every queue that holds something and no other"
     for name, batch in batches.items():
         assert {ref for ref, _ in carried[name]} <= set(batch.get("m", "").split()) or "m" not in batch
         job = f"{{0}}:{batch['v']}:{name}:{batch['j']}"
@@ -65,7 +67,7 @@ def _check_batches(found: _Found, carried: dict[str, list[tuple[str, str]]]) -> 
             assert name in found.parked[batch["c"]]
         else:
             assert job in found.jobs, f"{name} has no job"
-            assert job in found.queues[f"{batch['l']}.{batch['v'].partition('/')[0]}"]
+            assert job in found.queues[queue_of(batch["l"], batch["v"])]
             assert int(batch["j"]) == int(batch["e"]) + 1
 
 
@@ -121,6 +123,9 @@ async def _read(store: Store) -> _Found:
             found.open = {member.decode() for member in await store.command("ZRANGE", name, 0, -1)}
         elif name.startswith(key(0, "queue")) and not name.endswith(":health-check"):
             found.queues[record] = {member.decode() for member in await store.command("ZRANGE", name, 0, -1)}
+        elif name.startswith(key(0, "queues")):
+            members = await store.command("SMEMBERS", name)
+            found.known |= {queue_of(name.removeprefix(key(0, "queues")), member.decode()) for member in members}
         elif name == key(0, "held"):
             found.held = {member.decode().split(" ")[1] for member in await store.command("SMEMBERS", name)}
         elif name.startswith(key(0, "line")):

@@ -25,7 +25,7 @@ from clarion_workers.messages import Composer
 from clarion_workers.providers import Router
 from clarion_workers.revisions import Revisions
 from clarion_workers.routers import Opened, Routers
-from clarion_workers.windows import Windows
+from clarion_workers.windows import AllWindows
 from support.records import LANE, Records
 
 EMAIL = EmailContent(
@@ -87,7 +87,7 @@ class Post:
         batches = batches or records.worker("post", round(1000 * lease_s))
         self.draining = asyncio.Event()
         self.leases = Leases(batches, 1, lease_s)
-        self.windows = Windows(window)
+        self.windows = AllWindows(window, [LANE])
         config = SmtpConfig(host="127.0.0.1", port=smtp_port, message_id_domain="example.com", timeout_s=5.0)
         self.renderer = Renderer.from_settings(WorkerSettings())
         self.gate = Gate(EmailChannel(config))

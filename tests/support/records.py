@@ -21,14 +21,16 @@ from clarion_core.store.batches import Advanced, BatchRef, BatchStore, Claim, Re
 from clarion_core.store.campaigns import CampaignStore, RequestKey
 from clarion_core.store.events import EventStore
 from clarion_core.store.keys import PAGE, key, queue_of
+from clarion_core.store.queues import Queues
 from clarion_core.store.records import Head, encode, encode_recipient, fingerprint, policy_code
 from clarion_core.store.store import Store
 from clarion_core.store.triggers import StoredTrigger, TriggerStore
 from clarion_core.store.upkeep import Upkeep
 
 LANE = "transactional"
-QUEUE = queue_of(LANE, Medium.EMAIL)
 VIA = "email/default/email"
+QUEUE = queue_of(LANE, VIA)
+JOBS_AT_MOST = 100_000
 LEASE_MS = 60_000
 RETENTION_S = 86_400
 SENT = Conclusion(state=DeliveryState.SENT, detail="250 ok")
@@ -148,8 +150,9 @@ class Records:
 
     async def jobs(self, lane: str = LANE, medium: Medium = Medium.EMAIL) -> list[BatchRef]:
         """The jobs of a lane and medium in the order of their due times."""
-        ids = await self.store.command("ZRANGE", key(0, "queue", queue_of(lane, medium)), 0, -1)
-        return [_ref(job["a"]) for job in [json.loads(await self.job(name.decode())) for name in ids]]
+        _, found = await Queues(self.store).first(0, lane, JOBS_AT_MOST, {})
+        jobs = sorted((due, job) for queue in found if queue.medium is medium for job, due in queue.jobs)
+        return [_ref(json.loads(await self.job(job))["a"]) for _, job in jobs]
 
     async def job(self, job_id: str) -> bytes:
         """arq's record of a job."""

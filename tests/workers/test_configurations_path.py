@@ -43,8 +43,7 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a worker looks for now and then, it looks for at once."""
     monkeypatch.setattr(following, "FOLLOW_S", 0.01)
     monkeypatch.setattr(checking, "LOOK_S", 0.01)
-    monkeypatch.setattr(deliver, "UNSERVED_WAIT_MS", 20)
-    monkeypatch.setattr(deliver, "AGAIN_S", 0.02)
+    monkeypatch.setattr(deliver, "UNSERVED_TOLD_MS", -10_000)
 
 
 @pytest.fixture
@@ -246,3 +245,20 @@ async def test_a_configuration_whose_provider_is_away_holds_up_no_other(
         assert (await clarion.finished(other.name)).counts.sent == 1
         await keeping.update(NAME, smtp(sink.port, name="other"))
         assert [(await clarion.finished(name)).counts.sent for name in waiting] == [1] * 6
+
+
+async def test_a_configuration_whose_provider_is_slow_holds_up_no_other(clarion: Clarion, keeping: Keeping) -> None:
+    async with SmtpSink() as sink, SmtpSink() as slow:
+        slow.script("greeting", "hang")
+        await keeping.create(NAME, smtp(slow.port, timeout_s=60))
+        await clarion.live_campaign(contents=[a_mail()])
+        await clarion.live_campaign("second")
+        await clarion.work(sink.port, jobs=2, window=16)
+        waiting = [(await clarion.trigger(20)).name for _ in range(6)]
+        await slow.wait_for_connections(1)
+        for _ in range(3):
+            other = await clarion.trigger(20, campaign="campaigns/second")
+            assert (await clarion.finished(other.name)).counts.sent == 20
+        await keeping.update(NAME, smtp(sink.port))
+        slow.released.set()
+        assert [(await clarion.finished(name)).counts.sent for name in waiting] == [20] * 6

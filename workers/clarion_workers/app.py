@@ -9,7 +9,6 @@ from typing import Any
 
 from clarion_core import logs, tasks
 from clarion_core.content.renderer import Renderer
-from clarion_core.domain.medium import Medium
 from clarion_core.domain.worker import Load
 from clarion_core.exposition import Exposition
 from clarion_core.hearing import Hearing
@@ -37,13 +36,13 @@ from clarion_workers.routers import Opener, Routers
 from clarion_workers.run import Post
 from clarion_workers.sweep import Sweeper
 from clarion_workers.tally import CountedBatches, Tally
-from clarion_workers.windows import Windows
+from clarion_workers.windows import AllWindows
 
 log = logs.get(__name__)
 
 
 class PostRoom:
-    """A worker process: a lane worker for every shard, lane and medium, one renderer, one sweep."""
+    """A worker process: a lane worker for every shard and lane, one renderer, one sweep."""
 
     def __init__(self, settings: WorkerSettings) -> None:
         self._settings = settings
@@ -80,8 +79,7 @@ class PostRoom:
         )
         self._renderer = Renderer.from_settings(settings)
         self._composer = Composer(Revisions(campaigns), self._renderer)
-        self._windows: dict[Medium, dict[str, Windows]] = {}
-
+        self._windows = AllWindows(settings.window, settings.served)
         self._lanes = Lanes(self._lane_worker, lanes=settings.served, shards=settings.shards)
         self._presence = Presence(
             WorkerStore(self._store, settings.shards, settings.served),
@@ -112,7 +110,7 @@ class PostRoom:
         )
         self._tasks = [asyncio.create_task(coroutine) for coroutine in keepers]
         await self._routers.listen()
-        self._lanes.serve(self._routers.media)
+        self._lanes.start()
         exposed = {"metrics": self.exposition.address} if self.exposition.address else {}
         log.info("working", worker=self.name, lanes=self._settings.served, shards=self._settings.shards, **exposed)
 
@@ -169,38 +167,38 @@ class PostRoom:
         return found
 
     async def _serve(self) -> None:
-        """Take work of media that come to have providers."""
+        """Take work at once of what comes to have providers."""
         while True:
             await self._reconfigured.wait()
             self._reconfigured.clear()
-            self._lanes.serve(self._routers.media)
+            self._lanes.look()
 
-    def _lane_worker(self, shard: int, lane: str, medium: Medium) -> LaneWorker:
-        settings = self._settings
-        if medium not in self._windows:
-            self._windows[medium] = Windows.of_lanes(settings.window, settings.served)
+    def _lane_worker(self, shard: int, lane: str) -> LaneWorker:
         post = Post(
             lane=lane,
             batches=self._batches,
             leases=self._leases,
             composer=self._composer,
             suppressions=self._suppressions,
-            windows=self._windows[medium][lane],
+            windows=self._windows,
             draining=self._draining,
         )
+        deliverer = Deliverer(post, self._routers)
         return LaneWorker(
+            self._store,
             self._redis,
             self._blocking,
             shard=shard,
             lane=lane,
-            medium=medium,
-            deliver=Deliverer(post, self._routers).job,
-            jobs=settings.jobs,
+            deliver=deliverer.job,
+            serves=deliverer.serves,
+            media=lambda: self._routers.media,
+            jobs=self._settings.jobs,
         )
 
     def _load(self) -> Load:
         return Load(
-            deliveries=sum(each.in_use for windows in self._windows.values() for each in windows.values()),
+            deliveries=sum(in_use for _, _, in_use in self._windows.in_use()),
             batches=self._leases.held,
             rate_per_s=self._tally.rate_per_s(),
         )

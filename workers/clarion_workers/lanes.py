@@ -1,4 +1,4 @@
-"""The lanes of a worker process: a queue for each medium that it has providers for."""
+"""The lanes of a worker process."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 
 from clarion_core import logs
-from clarion_core.domain.medium import Medium
 from clarion_core.queue import LaneWorker
 
-Make = Callable[[int, str, Medium], LaneWorker]
+Make = Callable[[int, str], LaneWorker]
 
 log = logs.get(__name__)
 
 
 class Lanes:
-    """Lane workers, made and started as media come to be served. `ended` is done once one of them is.
+    """A lane worker for each lane and shard, made when it is started. `ended` is done once one of them is.
 
     `paused` names the lanes that nothing is taken from.
     """
@@ -24,7 +23,6 @@ class Lanes:
         self._make, self._lanes, self._shards = make, lanes, shards
         self._workers: list[LaneWorker] = []
         self._tasks: list[asyncio.Task[None]] = []
-        self._media: set[Medium] = set()
         self.paused: frozenset[str] = frozenset()
         self._draining = False
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -32,15 +30,18 @@ class Lanes:
     def __iter__(self) -> Iterator[LaneWorker]:
         return iter(self._workers)
 
-    def serve(self, media: set[Medium]) -> None:
-        """Take work of these media from now on; of those that are served, that goes on."""
-        for medium in sorted(media - self._media):
-            self._media.add(medium)
-            if self._draining:
-                return
-            for lane in self._lanes:
-                for shard in range(self._shards):
-                    self._start(self._make(shard, lane, medium))
+    def start(self) -> None:
+        """Take work from now on, unless told to drain before."""
+        for lane in self._lanes:
+            for shard in range(self._shards):
+                if self._draining:
+                    return
+                self._start(self._make(shard, lane))
+
+    def look(self) -> None:
+        """Have all look what there is: something else may be served now."""
+        for worker in self._workers:
+            worker.look()
 
     def pause(self, lanes: frozenset[str]) -> None:
         """Take nothing from these lanes, and from all others again."""

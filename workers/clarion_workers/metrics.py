@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
 
 from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 
 from clarion_core.domain.delivery import DeliveryState
-from clarion_core.domain.medium import Medium
 from clarion_core.domain.worker import Identity
 from clarion_workers.leases import Leases
 from clarion_workers.sweep import Sweeper
 from clarion_workers.tally import Tally
-from clarion_workers.windows import Windows
+from clarion_workers.windows import AllWindows
 
 # Where an attempt can lead.
 OUTCOMES = (
@@ -33,7 +32,7 @@ class WorkerMetrics:
         identity: Identity,
         tally: Tally,
         leases: Leases,
-        windows: Mapping[Medium, Mapping[str, Windows]],
+        windows: AllWindows,
         sweeper: Sweeper,
     ) -> None:
         self._identity, self._tally, self._leases = identity, tally, leases
@@ -74,9 +73,11 @@ class WorkerMetrics:
             "Deliveries in open windows: handed over, or about to be, and not recorded.",
             labels=("lane", "medium"),
         )
-        for medium, lanes in self._windows.items():
-            for lane, windows in lanes.items():
-                family.add_metric((lane, medium.value), windows.in_use)
+        found = Counter[tuple[str, str]]()
+        for lane, medium, in_use in self._windows.in_use():
+            found[lane, medium.value] += in_use
+        for labels, in_use in found.items():
+            family.add_metric(labels, in_use)
         return family
 
     def _recounts(self) -> list[Metric]:

@@ -81,9 +81,10 @@ class Routers:
         """What something is configured for."""
         return {medium for opened in (*self._own.values(), *self._kept.values()) for medium in opened.routers}
 
-    def is_shared(self, medium: Medium) -> bool:
-        """Whether more than one configuration sends by this medium, so that work of one may be in another's way."""
-        return sum(medium in opened.routers for opened in (*self._own.values(), *self._kept.values())) > 1
+    def serves(self, medium: Medium, configuration: str) -> bool:
+        """Whether there is a router of a medium and a configuration."""
+        opened = self.find(configuration)
+        return opened is not None and medium in opened.routers
 
     @contextmanager
     def use(self, medium: Medium, configuration: str) -> Iterator[Router | None]:

@@ -35,7 +35,7 @@ from clarion_workers.may_receive import MayReceive
 from clarion_workers.messages import Composer, Ready, Unready
 from clarion_workers.providers import NoRoute, Route, Router
 from clarion_workers.recording import Recorder
-from clarion_workers.windows import Windows
+from clarion_workers.windows import AllWindows
 
 CRASHES_UNTIL_SOLO = 1
 NO_WEIGHTS: Mapping[str, int] = {}  # each delivery takes one permit
@@ -51,7 +51,7 @@ class Post:
     leases: Leases
     composer: Composer
     suppressions: Suppressions
-    windows: Windows
+    windows: AllWindows
     draining: asyncio.Event
 
 
@@ -69,6 +69,7 @@ class Run:
             channel=Channel(configuration.channel),
             configuration=configuration,
         )
+        self._windows = post.windows.of(configuration.scope, claim.ref.medium, post.lane)
         self._recorder = Recorder(post.batches, claim, self._lists, scope=configuration.scope)
         self._open: dict[str, StoredDelivery] = {}  # in a window that may be open, and not handed over yet
         self._spent: Counter[str] = Counter()  # attempts of this claim, of those that went on to another provider
@@ -114,7 +115,7 @@ class Run:
         if not deliveries:
             return
         room = self._claim.room
-        async with self._post.windows.share(len(deliveries)) as share:
+        async with self._windows.share(len(deliveries)) as share:
             size = share if room is None else max(1, min(share, room))
             async with aclosing(self._composed(deliveries, size)) as windows:
                 async for window in windows:
@@ -155,7 +156,7 @@ class Run:
         """Work on one delivery at a time, marked as such before it is even rendered: the next crash tells which."""
         if not deliveries:
             return
-        async with self._post.windows.share(1):
+        async with self._windows.share(1):
             for delivery in deliveries:
                 if not self._goes_on:
                     return

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
+
+from clarion_core.domain.medium import Medium
 
 
 class Windows:
@@ -80,6 +82,28 @@ class Windows:
                 self._all.free -= count
                 granted.set_result(count)
             self._waiting.popleft()
+
+
+class AllWindows:
+    """The windows of a worker process: `size` deliveries for each channel configuration and medium that it sends by,
+    so that none waits for another's provider. The lanes share them, see `Windows.of_lanes`.
+    """
+
+    def __init__(self, size: int, lanes: Sequence[str]) -> None:
+        self._size, self._lanes = size, lanes
+        self._made: dict[tuple[str, Medium], dict[str, Windows]] = {}
+
+    def of(self, scope: str, medium: Medium, lane: str) -> Windows:
+        """Those of a lane; `scope` is the configuration's, empty for the worker's own."""
+        if (scope, medium) not in self._made:
+            self._made[scope, medium] = Windows.of_lanes(self._size, self._lanes)
+        return self._made[scope, medium][lane]
+
+    def in_use(self) -> Iterator[tuple[str, Medium, int]]:
+        """How many deliveries have shares for now, by lane and medium, a pair as often as there are configurations."""
+        for (_, medium), lanes in self._made.items():
+            for lane, windows in lanes.items():
+                yield lane, medium, windows.in_use
 
 
 class _Room:

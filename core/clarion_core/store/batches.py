@@ -239,10 +239,6 @@ class BatchStore:
             booked=booked,
         )
 
-    async def postpone(self, ref: BatchRef, *, lane: str, due_ms: int) -> None:
-        """Let a batch that nobody has claimed wait in its queue until then, by the store's clock."""
-        await self._store.call("postpone", ref.shard, lane=lane, via=ref.via, batch=ref.id, epoch=ref.epoch, due=due_ms)
-
     async def renew(self, shard: int, refs: Sequence[BatchRef]) -> set[str]:
         """Give a sign of life, and keep these batches for another lease; the ids of those that were lost."""
         lost = await self._store.call(

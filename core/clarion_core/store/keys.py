@@ -7,7 +7,7 @@ it in one step also on a Redis Cluster; `{control}` holds what is not per shard.
 
 from __future__ import annotations
 
-from clarion_core.domain.medium import LETTERS, Medium
+from clarion_core.domain.medium import LETTERS
 from clarion_core.domain.suppression import COUNTED_MS, COUNTER_KEPT_MS
 
 CONTROL = "control"
@@ -36,8 +36,9 @@ KINDS = {
     "early": "er:",  # list     facts of an id that no delivery has yet, EARLY_MAX       EARLY_TTL_MS after the last
     "serial": "serial",  # string  counts batches made for what waited                   for good: one a shard
     "throttle": "th:",  # hash  permits taken of a limit, and slots booked                an hour after the last
-    "queue": "q:",  # zset      arq's queue of a lane and medium, by due time           entries: as their batch
-    "wake": "w:",  # list       wake tokens of such a queue, at most WAKE_MAX           until taken
+    "queue": "q:",  # zset      arq's queue of what a lane sends by a via, by due time  entries: as their batch
+    "queues": "qs:",  # set     vias that a lane has something to send by               entries: as their queue
+    "wake": "w:",  # list       wake tokens of a queue, or a lane's medium, WAKE_MAX    until taken
     "gate": "g:",  # hash       state and revision of a campaign, for this shard        as its campaign, then 60 days
     "counts": "n:",  # hash     deliveries of a campaign by state                       for good: one a campaign
     "events": "ev",  # stream   moves of deliveries, one entry a call                   EVENTS_MAX entries, 1 hour
@@ -102,9 +103,9 @@ def key(shard: int | str, kind: str, record: str = "") -> str:
     return f"clarion:{{{shard}}}:{KINDS[kind]}{record}"
 
 
-def queue_of(lane: str, medium: Medium) -> str:
-    """The queue of a lane's batches of one medium."""
-    return f"{lane}.{medium.value}"
+def queue_of(lane: str, via: str) -> str:
+    """The queue of a lane's batches that leave by a via, `medium/workspace/configuration`."""
+    return f"{lane}.{via}"
 
 
 def lua_header() -> str:

@@ -27,6 +27,7 @@ _FILES = (
     "limits",
     "members",
     "batch",
+    "queue",
     "trigger",
     "dead",
     "campaign",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +17,6 @@ from clarion_core.domain.errors import (
     ThrottleNotFound,
     WorkerNotFound,
 )
-from clarion_core.domain.medium import Medium
 from clarion_core.domain.worker import Identity, Lane, Load, OpenBatch, Subject, Throttle, ThrottleKind, Worker
 from clarion_core.store import keys
 from clarion_core.store.campaigns import RequestKey
@@ -129,9 +127,8 @@ class WorkerStore:
 
     async def _lane(self, lane: str, *, paused: bool) -> Lane:
         jobs = due = in_hand = age_ms = 0
-        for shard, medium in itertools.product(range(self._shards), Medium):
+        for shard, queue in await self._queues_of(lane):
             looked, offset = JOBS_AT_ONCE, 0
-            queue = keys.queue_of(lane, medium)
             while looked == JOBS_AT_ONCE:
                 answer = await self._store.call("queue", shard, queue=queue, offset=offset, limit=JOBS_AT_ONCE)
                 shard_jobs, shard_due, since, looked, leased, now_ms = answer
@@ -141,6 +138,12 @@ class WorkerStore:
             age_ms = max(age_ms, now_ms - since if since else 0)
         waiting = max(0, jobs - in_hand)  # read in several steps, while they move
         return Lane(id=lane, paused=paused, waiting=waiting, due=due, in_hand=in_hand, oldest_due_age_ms=age_ms)
+
+    async def _queues_of(self, lane: str) -> list[tuple[int, str]]:
+        """The queues of a lane that hold something, each with its shard."""
+        shards = range(self._shards)
+        found = await self._store.commands([("SMEMBERS", keys.key(shard, "queues", lane)) for shard in shards])
+        return [(shard, keys.queue_of(lane, via.decode())) for shard in shards for via in found[shard]]
 
     async def batches(self, place: Place, limit: int) -> tuple[list[OpenBatch], Place | None]:
         """Up to `limit` open batches behind a place, 500 at most, and the place to go on behind, None at the end.

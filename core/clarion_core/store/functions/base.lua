@@ -83,13 +83,13 @@ end
 
 -- arq's record of a job, as arq 0.28 reads it with a JSON deserialiser; clarion_core/queue.py is the other half.
 -- What a batch leaves by is its via, medium/workspace/configuration: a job names it, so that whoever starts one knows which
--- limits to ask about. Each medium of a lane has a queue: one that is slow holds up none of the others.
+-- limits to ask about. Each via of a lane has a queue: one that is slow holds up none of the others.
 local function job_id(shard, via, batch, epoch)
   return '{' .. shard .. '}:' .. via .. ':' .. batch .. ':' .. epoch
 end
 
 local function queue_of(lane, via)
-  return lane .. '.' .. string.match(via, '^[^/]*')
+  return lane .. '.' .. via
 end
 
 local function enqueue(shard, lane, via, batch, epoch, due, now)
@@ -99,16 +99,22 @@ local function enqueue(shard, lane, via, batch, epoch, due, now)
   redis.call('SET', 'arq:job:' .. id, record, 'PX', math.max(0, due - now) + JOB_TTL_MS)
   -- What is due at once is so also for a worker whose clock is behind; it goes before retries due since then.
   redis.call('ZADD', key(shard, 'queue', queue), due <= now and now - CLOCKS_DIFFER_MS or due, id)
+  local was_empty = redis.call('SADD', key(shard, 'queues', lane), via) == 1
   if due <= now then
-    redis.call('LPUSH', key(shard, 'wake', queue), '1')
-    redis.call('LTRIM', key(shard, 'wake', queue), 0, WAKE_MAX - 1)
+    -- A queue that was empty is known to nobody: whoever serves its medium is woken.
+    local wake = key(shard, 'wake', was_empty and queue_of(lane, string.match(via, '^[^/]*')) or queue)
+    redis.call('LPUSH', wake, '1')
+    redis.call('LTRIM', wake, 0, WAKE_MAX - 1)
   end
 end
 
 local function dequeue(shard, lane, via, batch, epoch)
-  local id = job_id(shard, via, batch, epoch)
-  redis.call('ZREM', key(shard, 'queue', queue_of(lane, via)), id)
+  local id, queue = job_id(shard, via, batch, epoch), key(shard, 'queue', queue_of(lane, via))
+  redis.call('ZREM', queue, id)
   redis.call('DEL', 'arq:job:' .. id)
+  if redis.call('EXISTS', queue) == 0 then
+    redis.call('SREM', key(shard, 'queues', lane), via)
+  end
 end
 
 -- A batch record: c campaign, rev revision, l lane, v via, n open deliveries, e epoch of the last claim, j epoch its job

@@ -351,16 +351,3 @@ local function renew(_, args)
   end
   return lost
 end
-
--- Let a batch that is nobody's wait in its queue until then, out of the way of the others.
--- request: shard, lane, via, batch, epoch, due
-local function postpone(_, args)
-  local r = cmsgpack.unpack(args[1])
-  local b = batch_of(r.shard, r.batch)
-  if b and b.u == 0 and b.j == r.epoch then
-    local id = job_id(r.shard, r.via, r.batch, r.epoch)
-    redis.call('ZADD', key(r.shard, 'queue', queue_of(r.lane, r.via)), 'XX', 'GT', r.due, id)
-    look_at(r.shard, r.batch, r.due + LOOK_MS)
-  end
-  return 'OK'
-end

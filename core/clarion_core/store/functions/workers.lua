@@ -76,32 +76,6 @@ local function throttle_put(_, args)
   return once(r, is_there, function() redis.call('HSET', name, r.limit, r.value) end)
 end
 
-local function batch_in(job)
-  return string.match(job, '^{%d+}:[^:]*:(.+):%d+$')
-end
-
--- What lies in a queue of a shard; of the batches that are some worker's, those among `limit` jobs from `offset` on.
--- request: shard, queue, offset, limit
--- answer: jobs, of which due, since when the first of them is due (0: none is), jobs looked at, of which leased, now
-local function queue(_, args)
-  local r = cmsgpack.unpack(args[1])
-  local now, name, since, leased = now_ms(), key(r.shard, 'queue', r.queue), 0, 0
-  local first = redis.call('ZRANGE', name, 0, 0, 'WITHSCORES')
-  if first[1] and tonumber(first[2]) <= now then
-    -- What was due at once is queued early, see `enqueue`; arq's record says since when it is there.
-    local since_at_least = string.match(redis.call('GET', 'arq:job:' .. first[1]) or '', '"et":(%d+)')
-    since = math.min(now, math.max(tonumber(first[2]), tonumber(since_at_least or 0)))
-  end
-  -- A claimed batch's job is due when its lease ends.
-  local jobs = redis.call('ZRANGEBYSCORE', name, '(' .. now, now + LEASE_MAX_MS, 'LIMIT', r.offset, r.limit)
-  for _, job in ipairs(jobs) do
-    if tonumber(redis.call('HGET', key(r.shard, 'batch', batch_in(job)), 'u') or 0) > 0 then
-      leased = leased + 1
-    end
-  end
-  return {redis.call('ZCARD', name), redis.call('ZCOUNT', name, '-inf', now), since, #jobs, leased, now}
-end
-
 -- Open batches behind (ms, id) in the order in which the sweep looks at them. request: shard, ms, id, limit
 -- answer: rows {ms, id, campaign, lane, deliveries, epoch, lease end, claim, crashes, parked, due or -1}, now
 local function open_batches(_, args)
