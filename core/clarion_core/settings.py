@@ -186,8 +186,8 @@ class WorkerSettings(CoreSettings):
         Field(
             ge=2,
             le=10_000,
-            description="Deliveries of one medium handed over and not yet recorded at most, a worker process: what one "
-            "crash can leave ambiguous. Shared by the lanes; an eighth is kept for each.",
+            description="Deliveries of one channel configuration handed over and not yet recorded at most, a worker "
+            "process: what one crash can leave ambiguous of it. Shared by the lanes; an eighth is kept for each.",
         ),
     ] = 64
     jobs: Annotated[

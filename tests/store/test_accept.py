@@ -13,7 +13,7 @@ from clarion_core.domain.trigger import Counts, Placement, Slice, TriggerState
 from clarion_core.store.accepting import SEGMENT, AcceptItem, Verdict, segments_of
 from clarion_core.store.keys import LIMITS, PAGE, key
 from clarion_core.store.records import decode_rows, encode, encode_recipient
-from support.records import QUEUE, Records, a_recipient, deliver, retry_at
+from support.records import NEWS, Records, a_recipient, deliver, retry_at
 
 CREATED, REPLAYED, REUSED, GATE = Verdict.CREATED, Verdict.REPLAYED, Verdict.REUSED, Verdict.GATE
 
@@ -41,7 +41,7 @@ async def test_record_and_job_come_to_be_in_one_step(records: Records) -> None:
     claim = await records.claim(ref=ref)
     assert [encode(each.recipient) for each in claim.deliveries] == item.parts[0].rows
     assert {each.trigger_id for each in claim.deliveries} == {item.trigger_id} == claim.heads.keys()
-    assert await records.store.command("LLEN", key(0, "wake", QUEUE)) == 1
+    assert await records.store.command("LLEN", key(0, "wake", NEWS)) == 1
 
 
 async def test_a_repeated_request_is_answered_as_before_and_counts_once(records: Records) -> None:

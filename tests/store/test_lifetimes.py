@@ -6,7 +6,7 @@ import pytest
 
 from clarion_core.domain.campaign import Action
 from clarion_core.store.keys import LIMITS, key
-from support.records import LANE, QUEUE, RETENTION_S, Records, deliver, retry_at
+from support.records import LANE, NEWS, RETENTION_S, Records, deliver, retry_at
 
 FOR_GOOD = -1
 DAY_S = 86_400
@@ -22,7 +22,7 @@ SHARD = {
     "{0}:n:default/welcome": FOR_GOOD,
     "{0}:i:default/welcome": FOR_GOOD,
     "{0}:ev": FOR_GOOD,
-    f"{{0}}:w:{QUEUE}": FOR_GOOD,
+    f"{{0}}:w:{NEWS}": FOR_GOOD,
 }
 
 

@@ -30,6 +30,7 @@ from clarion_core.store.upkeep import Upkeep
 LANE = "transactional"
 VIA = "email/default/email"
 QUEUE = queue_of(LANE, VIA)
+NEWS = queue_of(LANE, Medium.EMAIL)  # where the token is for a queue that was empty
 JOBS_AT_MOST = 100_000
 LEASE_MS = 60_000
 RETENTION_S = 86_400

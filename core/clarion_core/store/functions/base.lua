@@ -109,11 +109,12 @@ local function enqueue(shard, lane, via, batch, epoch, due, now)
 end
 
 local function dequeue(shard, lane, via, batch, epoch)
-  local id, queue = job_id(shard, via, batch, epoch), key(shard, 'queue', queue_of(lane, via))
-  redis.call('ZREM', queue, id)
+  local id, queue = job_id(shard, via, batch, epoch), queue_of(lane, via)
+  redis.call('ZREM', key(shard, 'queue', queue), id)
   redis.call('DEL', 'arq:job:' .. id)
-  if redis.call('EXISTS', queue) == 0 then
+  if redis.call('EXISTS', key(shard, 'queue', queue)) == 0 then
     redis.call('SREM', key(shard, 'queues', lane), via)
+    redis.call('DEL', key(shard, 'wake', queue))
   end
 end
 
