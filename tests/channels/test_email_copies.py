@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from email import message_from_bytes
 from email.message import EmailMessage as Parsed
 from email.policy import default
@@ -13,12 +13,15 @@ from typing import Any
 import pytest
 import structlog
 
+from clarion_core.domain.errors import StoreUnavailable
 from clarion_core.domain.outcome import Ambiguous, PermanentFailure, Sent
 from clarion_workers.channels import CutOff
 from clarion_workers.channels.email import EmailChannel
 from clarion_workers.channels.email import copies as module
 from clarion_workers.channels.email.copies import Copying
 from clarion_workers.channels.email.letterhead import Bounces, Letterhead, Unsubscribing
+from clarion_workers.channels.email.neutral import neutral
+from clarion_workers.channels.kind import Lookup
 from support.dkim import signing, verified
 from support.emails import config, email
 from support.smtp_sink import SmtpSink
@@ -31,9 +34,9 @@ SHARED = Letterhead(
 
 
 class Stand:
-    def __init__(self, sink: SmtpSink, **changes: Any) -> None:
+    def __init__(self, sink: SmtpSink, *, lookup: Lookup | None = None, **changes: Any) -> None:
         self.counts: Counter[str] = Counter()
-        self.channel = Copying(EmailChannel(config(sink.port, **changes), SHARED), self.counts)
+        self.channel = Copying(EmailChannel(config(sink.port, **changes), SHARED), self.counts, lookup)
 
 
 @pytest.fixture
@@ -149,6 +152,75 @@ async def test_copies_in_hand_are_cut_off_when_the_channel_has_to_close(
     await sink.wait_for(2)
     await stand.channel.close()
     assert stand.counts == {"ambiguous": 1}
+
+
+async def test_who_may_not_be_sent_to_gets_no_copy(sink: SmtpSink) -> None:
+    asked: list[tuple[str, list[str]]] = []
+
+    async def lookup(workspace: str, addresses: Sequence[str]) -> list[bool]:
+        asked.append((workspace, list(addresses)))
+        return [address != "boss@example.com" for address in addresses]
+
+    stand = Stand(sink, lookup=lookup)
+    messages = [
+        email(n, cc=("Boss <boss@example.com>", "no address"), bcc=("archive@example.com",), workspace="shop")
+        for n in (1, 2)
+    ]
+    with structlog.testing.capture_logs() as lines:
+        outcomes = await stand.channel.send(messages)
+        await stand.channel.close()
+    assert [type(outcome) for outcome in outcomes] == [Sent, Sent]
+    assert asked == [("shop", ["boss@example.com", "archive@example.com"])]
+    assert Counter(message.rcpt_to[0] for message in sink.messages) == {
+        "ada1@example.com": 1, "ada2@example.com": 1, "archive@example.com": 2,
+    }  # fmt: skip
+    assert stand.counts == {"sent": 2, "failed": 2, "suppressed": 2}
+    assert "@" not in repr(lines)
+
+
+async def test_nobody_gets_a_copy_while_nobody_can_say_who_may(sink: SmtpSink) -> None:
+    async def lookup(workspace: str, addresses: Sequence[str]) -> list[bool]:
+        raise StoreUnavailable
+
+    stand = Stand(sink, lookup=lookup)
+    [outcome] = await stand.channel.send([email(1, cc=("boss@example.com",))])
+    await stand.channel.close()
+    assert isinstance(outcome, Sent)
+    assert (len(sink.messages), stand.counts) == (1, {"failed": 1})
+
+
+WAY = "https://shop.example/out/ada?a=1&b='2'"
+ESCAPED = WAY.replace("&", "&amp;").replace("'", "&#39;")
+
+
+async def test_a_link_of_the_recipients_goes_nowhere_in_a_copy(sink: SmtpSink, stand: Stand) -> None:
+    html = f'<a href="{ESCAPED}">out</a> <a href="https://shop.example/orders/1">order</a>'
+    ways = (WAY, "mailto:out@shop.example?subject=ada")
+    text = f"Out: {WAY}. Or: {ways[1]}"
+    message = email(1, html=html, text=text, amp=html.encode(), list_unsubscribe=ways, cc=("b@b.example",))
+    await stand.channel.send([message])
+    await sink.wait_for(2)
+    original, copy = parsed(sink, "ada1@example.com"), parsed(sink, "b@b.example")
+    assert original.get_body(("html",)).get_content().strip() == html  # type: ignore[union-attr]
+    parts = [part.get_content().strip() for part in copy.walk() if not part.is_multipart()]
+    markup = '<a href="#">out</a> <a href="https://shop.example/orders/1">order</a>'
+    assert parts == ["Out: #. Or: #", markup, markup]
+
+
+@pytest.mark.parametrize(
+    ("text", "becomes"),
+    [
+        ("https://shop.example/out/ada", "#"),
+        ("https://shop.example/out/ada/sure?yes#now >", "# >"),
+        ("https://shop.example/out/ada2 https://shop.example/out/ada-b", None),
+        ("https://shop.example/out", None),
+        ("https://go.example/?to=https%3A%2F%2Fshop.example%2Fout%2Fada&x=1", "https://go.example/?to=#"),
+        ("(https://shop.example/out/ada)", "(#)"),
+    ],
+)
+def test_what_is_the_link_and_what_only_looks_like_it(text: str, becomes: str | None) -> None:
+    message = email(1, text=text, list_unsubscribe=("https://shop.example/out/ada", "https://shop.example/"))
+    assert neutral(message).text.decode() == (becomes or text)
 
 
 async def test_a_header_field_of_ours_can_not_be_set(stand: Stand) -> None:

@@ -9,13 +9,22 @@ from typing import Any
 
 import pytest
 
-from clarion.v1 import campaign_pb2, campaign_service_pb2, delivery_pb2, delivery_service_pb2, trigger_pb2
+from clarion.v1 import (
+    campaign_pb2,
+    campaign_service_pb2,
+    delivery_pb2,
+    delivery_service_pb2,
+    suppression_pb2,
+    trigger_pb2,
+)
+from clarion.v1 import suppression_service_pb2 as suppression_calls
 from clarion.v1 import trigger_service_pb2 as trigger_calls
 from clarion_core.store.store import Store
 from support.clarion import CAMPAIGN, Clarion, a_recipient, an_email
 from support.invariants import check
 from support.records import Records, until
 from support.render_children import children_of
+from support.scrape import scrape
 from support.smtp_sink import SmtpSink
 
 State = delivery_pb2.Delivery
@@ -74,6 +83,30 @@ async def test_a_refusal_for_now_is_tried_again_and_one_for_good_is_not(clarion:
     assert (never.error_class, never.retryable) == (delivery_pb2.Delivery.ERROR_CLASS_RECIPIENT, False)
     assert (once.state, once.attempts) == (State.STATE_SENT, 1)
     assert set(arrived(sink).values()) == {1}
+
+
+async def test_a_suppressed_address_gets_no_copy_and_the_recipient_the_mail(clarion: Clarion) -> None:
+    copies = {"cc": ["Boss <BOSS@example.com>", "{{ profile.friend }}"], "bcc": ["archive@example.com"]}
+    await clarion.live_campaign(contents=[an_email(**copies)])
+    manual = suppression_pb2.Suppression.REASON_MANUAL
+    entries = [
+        suppression_pb2.Suppression(target={"channel": "email", "address": address}, reason=manual)
+        for address in ("boss@example.com", "archive@example.com")
+    ]
+    await clarion.suppressions.AddSuppressions(suppression_calls.AddSuppressionsRequest(suppressions=entries))
+    async with SmtpSink() as sink:
+        worker = await clarion.work(sink.port, metrics="127.0.0.1:0")
+        friend = a_recipient(profile={"friend": "friend@example.com"})
+        trigger = await clarion.finished((await clarion.trigger(recipients=[friend])).name)
+        counted: dict[str, float] = {}
+
+        async def both() -> bool:
+            counted.update((await scrape(worker.exposition.address)).by("clarion_worker_copies_total", "outcome"))
+            return counted["sent"] > 0
+
+        await until(both)
+    assert (trigger.counts.sent, counted["suppressed"]) == (1, 2)
+    assert [message.rcpt_to for message in sink.messages] == [["user-0@example.com"], ["friend@example.com"]]
 
 
 async def test_the_last_attempt_is_decided_by_the_campaign(clarion: Clarion) -> None:

@@ -14,8 +14,9 @@ from clarion_core.domain.medium import Channel
 from clarion_core.domain.outcome import AddressFact, Outcome, PermanentFailure, TransientFailure
 from clarion_core.domain.retry import Conclusion, clip
 from clarion_core.domain.suppression import REASONS, Entry, Verdict, fact_of
-from clarion_core.store.suppressions import Suppressions, Told
+from clarion_core.store.suppressions import AT_ONCE, Suppressions, Told
 from clarion_core.store.triggers import StoredDelivery
+from clarion_workers.channels.kind import Lookup
 
 log = logs.get(__name__)
 
@@ -83,6 +84,19 @@ class MayReceive:
 
     def _address(self, delivery: StoredDelivery) -> str:
         return delivery.recipient.addresses.get(self._channel.value) or self._own
+
+
+def lookup(suppressions: Suppressions) -> Lookup:
+    """Who may get copies, in a round trip for 500 addresses. Complaints always count: nobody waits for a copy."""
+
+    async def may(workspace: str, addresses: Sequence[str]) -> list[bool]:
+        found: list[bool] = []
+        for at in range(0, len(addresses), AT_ONCE):
+            verdicts = await suppressions.verdicts(workspace, Channel.EMAIL, addresses[at : at + AT_ONCE])
+            found += [verdict.may for verdict in verdicts]
+        return found
+
+    return may
 
 
 def _refused(verdict: Verdict) -> Conclusion:

@@ -21,7 +21,7 @@ OUTCOMES = (
     DeliveryState.FAILED,
     DeliveryState.AMBIGUOUS,
 )
-COPIES = ("sent", "failed", "ambiguous")
+COPIES = ("sent", "failed", "ambiguous", "suppressed")
 
 
 class WorkerMetrics:

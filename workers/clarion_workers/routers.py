@@ -22,12 +22,14 @@ from clarion_core.domain.medium import Channel, Medium, media_of
 from clarion_core.settings import WorkerSettings, variable
 from clarion_core.store.breakers import Breakers
 from clarion_core.store.store import Store
+from clarion_core.store.suppressions import Suppressions
 from clarion_workers.channels import Channel as ProviderChannel
 from clarion_workers.channels.email import EmailChannel, from_settings
 from clarion_workers.channels.email.copies import Copying
 from clarion_workers.channels.kind import Opening
 from clarion_workers.channels.registry import PROVIDERS
 from clarion_workers.channels.sms.inbound import Hears
+from clarion_workers.may_receive import lookup
 from clarion_workers.providers import Router
 
 log = logs.get(__name__)
@@ -168,6 +170,7 @@ class Opener:
     ) -> None:
         self._settings, self._store, self._hears = settings, store, hears
         self._copies = Counter[str]() if copies is None else copies
+        self._lookup = lookup(Suppressions(store))
 
     def own(self) -> dict[str, Opened]:
         """The channels as the worker's file describes them; e-mail, where it does not, as its settings do.
@@ -227,6 +230,7 @@ class Opener:
             scope=scope,
             hears=self._hears,
             copies=self._copies,
+            lookup=self._lookup,
         )
         try:
             return PROVIDERS[provider.kind].open(provider.settings, opening)
@@ -235,5 +239,5 @@ class Opener:
 
     def _by_settings(self) -> Router:
         [alone] = SETTINGS_ALONE.providers
-        channels = {alone.name: Copying(EmailChannel(from_settings(self._settings)), self._copies)}
+        channels = {alone.name: Copying(EmailChannel(from_settings(self._settings)), self._copies, self._lookup)}
         return Router(SETTINGS_ALONE, channels, Breakers(self._store, channel="email"))

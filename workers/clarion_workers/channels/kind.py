@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,9 @@ from clarion_core.configuration.part import Secret
 from clarion_core.domain.medium import Medium
 from clarion_workers.channels import Channel
 from clarion_workers.channels.sms.inbound import Hears
+
+Lookup = Callable[[str, Sequence[str]], Awaitable[Sequence[bool]]]
+"""Which of some e-mail addresses a workspace's lists let be sent to, in order; `ClarionError` where nobody can say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +33,8 @@ class Opening:
     """Who takes in what its connections bring."""
     copies: Counter[str] = field(default_factory=Counter)
     """Where copies of e-mails are counted, by how they ended."""
+    lookup: Lookup | None = None
+    """Where it is found out who may get such copies; without it, everybody may."""
 
     def secret(self, secret: Secret | None) -> str:
         """What a reference refers to; nothing for none. `KeyError` or `OSError` where it is gone meanwhile."""

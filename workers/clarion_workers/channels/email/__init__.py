@@ -14,7 +14,7 @@ __all__ = ["SMTP", "EmailChannel", "EmailMessage", "Letterhead", "SmtpConfig", "
 
 def _open(part: SmtpPart, opening: Opening) -> Copying:
     config = from_part(part, opening.secret, opening.message_id_domain)
-    return Copying(EmailChannel(config, letterhead_of(opening)), opening.copies)
+    return Copying(EmailChannel(config, letterhead_of(opening)), opening.copies, opening.lookup)
 
 
 SMTP = ProviderKind(

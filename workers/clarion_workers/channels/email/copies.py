@@ -2,6 +2,7 @@
 
 They are sent as well as can be: once, without an entry in the ledger. A copy that fails is counted and logged, and
 changes nothing for the recipient; one that a crash cut off is gone, or comes again where the recipient's message does.
+Who is suppressed, or not on an allow list that holds, gets no copy: looked up once for all copies of a call.
 """
 
 from __future__ import annotations
@@ -14,10 +15,13 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from clarion_core import logs
+from clarion_core.domain.errors import ClarionError
 from clarion_core.domain.outcome import Ambiguous, Outcome, Sent
 from clarion_workers.channels import Channel, CutOff, Found
 from clarion_workers.channels.email.address import AddressRefused, parse_mailbox
 from clarion_workers.channels.email.message import Copy, EmailMessage
+from clarion_workers.channels.email.neutral import neutral
+from clarion_workers.channels.kind import Lookup
 
 _MOST = 500  # in hand; while there are more, no recipient's message is handed over
 _END_S = 10.0  # what those in hand get when the channel is closed
@@ -36,9 +40,11 @@ class Counts(Protocol):
 class Copying:
     """A channel for e-mail that sends the copies of what it sent."""
 
-    def __init__(self, channel: Channel[EmailMessage], counts: Counts | None = None) -> None:
-        """`counts` learns how each copy ended: `sent`, `failed` or `ambiguous`."""
-        self._channel = channel
+    def __init__(
+        self, channel: Channel[EmailMessage], counts: Counts | None = None, lookup: Lookup | None = None
+    ) -> None:
+        """`counts` learns how each copy ended: `sent`, `failed`, `ambiguous` or `suppressed`."""
+        self._channel, self._lookup = channel, lookup
         self._counts: Counts = counts if counts is not None else Counter[str]()
         self._in_hand = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -87,16 +93,34 @@ class Copying:
             task.add_done_callback(self._tasks.discard)
 
     async def _send(self, copies: Sequence[EmailMessage]) -> None:
-        outcomes: Sequence[Outcome | None] = ()
+        allowed, outcomes = copies, list[Outcome | None]([None] * len(copies))
         try:
-            outcomes = await self._channel.send(copies)
+            allowed = await self._allowed(copies)
+            outcomes = list[Outcome | None](await self._channel.send(allowed) if allowed else [])
         except CutOff as cut:
-            outcomes = cut.outcomes
+            outcomes = list(cut.outcomes)
             raise
+        except ClarionError as error:  # nobody can say who may get one: nobody does
+            log.warning("copies_not_looked_up", reason=error.reason)
         finally:
             self._in_hand -= len(copies)
             self._less.set()
+            self._suppressed(len(copies) - len(allowed))
             self._tell(outcomes)
+
+    async def _allowed(self, copies: Sequence[EmailMessage]) -> Sequence[EmailMessage]:
+        """Those that the lists let be sent. They are of one workspace, as the messages of a call are."""
+        if self._lookup is None:
+            return copies
+        addresses = [_address(copy.copy.address) for copy in copies if copy.copy]
+        asked = list(dict.fromkeys(filter(None, addresses)))  # most are the same for every recipient
+        may = dict(zip(asked, await self._lookup(copies[0].workspace, asked), strict=True))
+        return [copy for copy, address in zip(copies, addresses, strict=True) if may.get(address, True)]
+
+    def _suppressed(self, count: int) -> None:
+        if count:
+            self._counts.update(["suppressed"] * count)
+            log.info("copies_suppressed", copies=count)
 
     def _tell(self, outcomes: Sequence[Outcome | None]) -> None:
         ended = [_ended(outcome) for outcome in outcomes]
@@ -108,19 +132,25 @@ class Copying:
 
 
 def copies_of(message: EmailMessage) -> Iterator[EmailMessage]:
-    """The copies of a message, but for those to its own recipient."""
+    """The copies of a message, but for those to its own recipient, whose links they can't use."""
+    shared = neutral(message)
     for kind, addresses in (("cc", message.cc), ("bcc", message.bcc)):
         for number, address in enumerate(addresses, 1):
             if not _is_to(address, message.to_address):
                 copy = Copy(kind=kind, number=number, address=address)  # type: ignore[arg-type]  # one of the two
-                yield replace(message, copy=copy, bcc=())
+                yield replace(shared, copy=copy, bcc=())
 
 
 def _is_to(mailbox: str, address: str) -> bool:
+    return _address(mailbox).lower() == address.lower()
+
+
+def _address(mailbox: str) -> str:
+    """The address of a mailbox; nothing where it has none, which the builder says."""
     try:
-        return parse_mailbox(mailbox).address.lower() == address.lower()
+        return parse_mailbox(mailbox).address
     except AddressRefused:
-        return False  # the builder says so
+        return ""
 
 
 def _ended(outcome: Outcome | None) -> str:

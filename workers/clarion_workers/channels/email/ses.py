@@ -217,7 +217,7 @@ def _open(part: SesPart, opening: Opening) -> Copying:
 
     builder = MimeBuilder(opening.message_id_domain, letterhead_of(opening, unsigned=SET_BY_SES))
     tls = ssl.create_default_context(cafile=part.ca_file) if part.ca_file else None
-    return Copying(SesChannel(part, builder, credentials, tls), opening.copies)
+    return Copying(SesChannel(part, builder, credentials, tls), opening.copies, opening.lookup)
 
 
 SES = ProviderKind(
