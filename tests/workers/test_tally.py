@@ -105,7 +105,7 @@ async def test_copies_are_counted_by_how_they_ended(clarion: Clarion) -> None:
 
         async def counted() -> bool:
             found = (await scrape(room.exposition.address)).by("clarion_worker_copies_total", "outcome")
-            return found == {"sent": 1, "failed": 1, "ambiguous": 0}
+            return found == {"sent": 1, "failed": 1, "ambiguous": 0, "suppressed": 0}
 
         await until(counted)
 

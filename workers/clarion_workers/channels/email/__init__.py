@@ -3,7 +3,7 @@
 from clarion_core.configuration.smtp import SmtpPart
 from clarion_core.domain.medium import Medium
 from clarion_workers.channels.email.config import SmtpConfig, from_part, from_settings
-from clarion_workers.channels.email.copies import Copying
+from clarion_workers.channels.email.copies import Copying, copying
 from clarion_workers.channels.email.letterhead import Letterhead, letterhead_of
 from clarion_workers.channels.email.message import EmailMessage
 from clarion_workers.channels.email.smtp import EmailChannel
@@ -14,7 +14,7 @@ __all__ = ["SMTP", "EmailChannel", "EmailMessage", "Letterhead", "SmtpConfig", "
 
 def _open(part: SmtpPart, opening: Opening) -> Copying:
     config = from_part(part, opening.secret, opening.message_id_domain)
-    return Copying(EmailChannel(config, letterhead_of(opening)), opening.copies, opening.lookup)
+    return copying(EmailChannel(config, letterhead_of(opening)), opening)
 
 
 SMTP = ProviderKind(

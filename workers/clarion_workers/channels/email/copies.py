@@ -21,7 +21,7 @@ from clarion_workers.channels import Channel, CutOff, Found
 from clarion_workers.channels.email.address import AddressRefused, parse_mailbox
 from clarion_workers.channels.email.message import Copy, EmailMessage
 from clarion_workers.channels.email.neutral import neutral
-from clarion_workers.channels.kind import Lookup
+from clarion_workers.channels.kind import Lookup, Opening
 
 _MOST = 500  # in hand; while there are more, no recipient's message is handed over
 _END_S = 10.0  # what those in hand get when the channel is closed
@@ -129,6 +129,11 @@ class Copying:
         if failed:
             reasons = {str(getattr(outcome, "reason", "")) or _ended(outcome) for outcome in outcomes} - {"sent"}
             log.warning("copies_not_sent", copies=failed, reasons=sorted(reasons))
+
+
+def copying(channel: Channel[EmailMessage], opening: Opening) -> Copying:
+    """A provider's channel that sends copies, too. Every kind of e-mail provider is opened so."""
+    return Copying(channel, opening.copies, opening.lookup)
 
 
 def copies_of(message: EmailMessage) -> Iterator[EmailMessage]:

@@ -18,7 +18,7 @@ from clarion_core.domain.medium import Medium
 from clarion_core.domain.outcome import Outcome, PermanentFailure, Sent, TransientFailure
 from clarion_workers.channels import Found
 from clarion_workers.channels.answers import refused, said
-from clarion_workers.channels.email.copies import Copying
+from clarion_workers.channels.email.copies import Copying, copying
 from clarion_workers.channels.email.letterhead import letterhead_of
 from clarion_workers.channels.email.message import EmailMessage
 from clarion_workers.channels.email.mime import MimeBuilder
@@ -115,7 +115,7 @@ def _words(answer: Answer) -> str:
 def _open(part: MailgunPart, opening: Opening) -> Copying:
     builder = MimeBuilder(opening.message_id_domain, letterhead_of(opening))
     tls = ssl.create_default_context(cafile=part.ca_file) if part.ca_file else None
-    return Copying(MailgunChannel(part, builder, opening.secret(part.api_key).strip(), tls), opening.copies)
+    return copying(MailgunChannel(part, builder, opening.secret(part.api_key).strip(), tls), opening)
 
 
 MAILGUN = ProviderKind(

@@ -25,7 +25,7 @@ from clarion_core.domain.outcome import Outcome, PermanentFailure, Sent, Transie
 from clarion_workers.channels import Found
 from clarion_workers.channels.answers import refused, said
 from clarion_workers.channels.email.address import parse_mailbox
-from clarion_workers.channels.email.copies import Copying
+from clarion_workers.channels.email.copies import Copying, copying
 from clarion_workers.channels.email.letterhead import letterhead_of
 from clarion_workers.channels.email.message import BuiltEmail, EmailMessage
 from clarion_workers.channels.email.mime import MimeBuilder
@@ -217,7 +217,7 @@ def _open(part: SesPart, opening: Opening) -> Copying:
 
     builder = MimeBuilder(opening.message_id_domain, letterhead_of(opening, unsigned=SET_BY_SES))
     tls = ssl.create_default_context(cafile=part.ca_file) if part.ca_file else None
-    return Copying(SesChannel(part, builder, credentials, tls), opening.copies, opening.lookup)
+    return copying(SesChannel(part, builder, credentials, tls), opening)
 
 
 SES = ProviderKind(
