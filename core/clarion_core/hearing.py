@@ -11,16 +11,17 @@ from clarion_core.domain.feedback import Fact, FactKind
 from clarion_core.domain.ids import medium_of
 from clarion_core.domain.medium import Channel
 from clarion_core.domain.outcome import AddressFact
-from clarion_core.domain.suppression import SuppressionReason, fact_of_bounce
+from clarion_core.domain.suppression import SOFT_BOUNCES, SuppressionReason, fact_of_bounce
 from clarion_core.store.facts import FactStore, Noted
 from clarion_core.store.suppressions import Suppressions, Told
+from clarion_core.thresholds import Thresholds
 
 
 class Hearing:
     """Takes in facts. Whatever it raises, nothing is lost if the fact is told again."""
 
-    def __init__(self, facts: FactStore, suppressions: Suppressions) -> None:
-        self._facts, self._suppressions = facts, suppressions
+    def __init__(self, facts: FactStore, suppressions: Suppressions, thresholds: Thresholds) -> None:
+        self._facts, self._suppressions, self._thresholds = facts, suppressions, thresholds
 
     async def hear(self, delivery_id: str, fact: Fact, *, unsubscribed: bool = False) -> Noted:
         """Take in a fact of a delivery; GONE where there is none. `unsubscribed`: it came back for that reason."""
@@ -59,8 +60,10 @@ class Hearing:
         address = whose.recipient.addresses.get(channel.value) if whose else None
         if said and whose and address:
             comment = " ".join(filter(None, (fact.code, fact.detail)))
-            told = Told(address=address, fact=said, source=fact.provider, comment=comment)
-            await self._suppressions.hear(whose.head.workspace, channel, [told])
+            told = Told(address=address, fact=said, source=fact.provider, comment=comment, time_ms=fact.time_ms)
+            counts = said is AddressFact.SOFT_BOUNCE
+            enough = await self._thresholds.of(whose.head, channel) if counts else SOFT_BOUNCES
+            await self._suppressions.hear(whose.head.workspace, channel, [told], soft_bounces=enough)
 
 
 def _said_of_the_address(fact: Fact, channel: Channel) -> AddressFact | None:

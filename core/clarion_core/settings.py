@@ -311,6 +311,14 @@ class EdgeSettings(CoreSettings):
         Path | None,
         _text("the path of a YAML file", "Who may tell what became of messages, and how they are believed."),
     ] = None
+    channels: Annotated[
+        Path | None,
+        _text(
+            "the path of a YAML file",
+            "The workers' channel configuration, where they have one: how many soft bounces suppress an address. What "
+            "it refers to, secrets and certificates, is not read.",
+        ),
+    ] = None
     metrics: Annotated[str, _METRICS] = OFF
     drain_s: Annotated[
         float, Field(ge=0, le=600, description="Seconds that requests in hand get to finish after SIGTERM.")

@@ -19,10 +19,13 @@ from clarion_core.exposition import Exposition
 from clarion_core.hearing import Hearing
 from clarion_core.settings import OFF, EdgeSettings, is_loopback
 from clarion_core.store import promises, waiting
+from clarion_core.store.campaigns import CampaignStore
+from clarion_core.store.configurations import Configurations
 from clarion_core.store.connection import connect
 from clarion_core.store.facts import FactStore
 from clarion_core.store.store import Store
 from clarion_core.store.suppressions import Suppressions
+from clarion_core.thresholds import Thresholds, own_thresholds
 from clarion_edge.configuration import Receipts
 from clarion_edge.door import Door
 from clarion_edge.inlet import Inlet, InletPortTaken
@@ -53,7 +56,7 @@ class _Http(uvicorn.Server):
 class Edge:
     """The HTTP door and the SMTP inlet, with everything they stand on. `resolver` finds the hosts that it calls.
 
-    `ChannelsInvalid` where the receipts file does not fit.
+    `ChannelsInvalid` where a file does not fit.
     """
 
     def __init__(self, settings: EdgeSettings, resolver: AbstractResolver | None = None) -> None:
@@ -61,7 +64,9 @@ class Edge:
         self._store = Store(connect(settings.redis_url))
         self._receipts = read_as(Receipts, settings.receipts, os.environ) if settings.receipts else Receipts()
         facts = FactStore(self._store, settings.shards, settings.retention_s)
-        self._hearing = Hearing(facts, Suppressions(self._store))
+        campaigns = CampaignStore(self._store, settings.shards, settings.retention_s)
+        thresholds = Thresholds(campaigns, Configurations(self._store), own_thresholds(settings.channels))
+        self._hearing = Hearing(facts, Suppressions(self._store), thresholds)
         self._tally = Tally()
         self.exposition = Exposition(settings.metrics, self._tally.read)
         self._sources: dict[str, Source] = {}

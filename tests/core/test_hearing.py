@@ -16,6 +16,7 @@ from clarion_core.store.facts import FactStore, Noted
 from clarion_core.store.keys import CONTROL, key
 from clarion_core.store.store import Store
 from clarion_core.store.suppressions import Suppressions
+from support.hearing import a_hearing
 from support.records import RETENTION_S, SENT, Records, deliver
 
 ADDRESS = "user-0@example.com"
@@ -30,7 +31,7 @@ def records(store: Store) -> Records:
 
 @pytest.fixture
 def hearing(store: Store) -> Hearing:
-    return Hearing(FactStore(store, 1, RETENTION_S), Suppressions(store))
+    return a_hearing(store)
 
 
 async def sent(records: Records, **ending: object) -> str:

@@ -53,11 +53,11 @@ def test_what_is_not_about_the_address_says_nothing_of_it(category: BounceCatego
 def test_the_last_soft_bounce_of_a_threshold_suppresses() -> None:
     counter: SoftCounter | None = None
     for day in range(4):
-        counter = after_soft_bounce(counter, now_ms=day * COUNTED_MS, threshold=5)
+        counter = after_soft_bounce(counter, at_ms=day * COUNTED_MS, threshold=5)
         assert counter == SoftCounter(count=day + 1, last_ms=day * COUNTED_MS)
-    assert after_soft_bounce(counter, now_ms=4 * COUNTED_MS - 1, threshold=5) == counter
-    assert after_soft_bounce(counter, now_ms=4 * COUNTED_MS, threshold=5) is None
-    assert after_soft_bounce(None, now_ms=0, threshold=1) is None
+    assert after_soft_bounce(counter, at_ms=4 * COUNTED_MS - 1, threshold=5) == counter
+    assert after_soft_bounce(counter, at_ms=4 * COUNTED_MS, threshold=5) is None
+    assert after_soft_bounce(None, at_ms=0, threshold=1) is None
 
 
 def test_a_provider_that_takes_everything_sets_nothing_back_that_receipts_told() -> None:

@@ -105,15 +105,18 @@ class Life(RuleBasedStateMachine):
         self.told(fact, new.reason if before is None else None)
         self.entry, self.counter = merged(self.entry, new, now_ms=now, told=False), None
 
-    @rule(fact=st.sampled_from(sorted(SOFT)))
-    def somebody_reports_a_soft_bounce(self, fact: AddressFact) -> None:
+    @rule(fact=st.sampled_from(sorted(SOFT)), ago_ms=st.sampled_from([None, 0, COUNTED_MS, 3 * DAY_MS, -DAY_MS]))
+    def somebody_reports_a_soft_bounce(self, fact: AddressFact, ago_ms: int | None) -> None:
+        """Of now, of a day that is past, or by a clock that is wrong."""
         now = self.now_ms()
+        time_ms = 0 if ago_ms is None else now - ago_ms
         if self.in_force:
-            self.told(fact, None)
+            self.told(fact, None, time_ms)
             return
         self.entry = None
-        self.counter = after_soft_bounce(self.counter, now_ms=now, threshold=THRESHOLD, receipt=SOFT[fact])
-        self.told(fact, None if self.counter else SuppressionReason.SOFT_BOUNCES)
+        at_ms = min(time_ms or now, now)
+        self.counter = after_soft_bounce(self.counter, at_ms=at_ms, threshold=THRESHOLD, receipt=SOFT[fact])
+        self.told(fact, None if self.counter else SuppressionReason.SOFT_BOUNCES, time_ms)
         if self.counter is None:
             self.entry = Entry(target=ADA, reason=SuppressionReason.SOFT_BOUNCES, source="smtp", create_ms=now)
 
@@ -122,8 +125,8 @@ class Life(RuleBasedStateMachine):
         self.told(fact, None)
         self.counter = after_success(self.counter, receipt=SUCCESS[fact])
 
-    def told(self, fact: AddressFact, reason: SuppressionReason | None) -> None:
-        told = [Told(address="Ada@Example.com", fact=fact, source="smtp")]
+    def told(self, fact: AddressFact, reason: SuppressionReason | None, time_ms: int = 0) -> None:
+        told = [Told(address="Ada@Example.com", fact=fact, source="smtp", time_ms=time_ms)]
         assert self.run(self.suppressions.hear("default", Channel.EMAIL, told, soft_bounces=THRESHOLD)) == [reason]
 
     @invariant()

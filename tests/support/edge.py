@@ -61,9 +61,9 @@ class Door:
         async with self.http.post(f"{self.url}{path}", data=body, headers=named) as answer:
             return answer.status
 
-    async def sent(self, count: int = 1) -> list[str]:
-        """Ids of deliveries that are SENT, of one trigger."""
-        await self.records.campaign()
+    async def sent(self, count: int = 1, **definition: Any) -> list[str]:
+        """Ids of deliveries that are SENT, of one trigger of a campaign that says this."""
+        await self.records.campaign(**definition)
         self._trigger = await self.records.trigger(count)
         claim = await self.records.claim()
         await deliver(self.records.worker(), claim)

@@ -15,14 +15,12 @@ from clarion_core.domain.campaign import Category
 from clarion_core.domain.content import Attachment
 from clarion_core.domain.medium import Medium
 from clarion_core.domain.recipient import Recipient
-from clarion_core.hearing import Hearing
 from clarion_core.settings import WorkerSettings
-from clarion_core.store.facts import FactStore
 from clarion_core.store.records import encode_recipient
 from clarion_core.store.store import Store
-from clarion_core.store.suppressions import Suppressions
 from clarion_workers.routers import Opener
 from support.dkim import pem, rsa_key, verified
+from support.hearing import a_hearing
 from support.post import EMAIL, Post, email_campaign
 from support.records import Records
 from support.smtp_sink import SmtpSink
@@ -47,7 +45,7 @@ async def post(
     monkeypatch.setenv("BOUNCES", SECRET.decode())
     file = tmp_path / "channels.yaml"
     file.write_text(FILE.replace("PORT", str(sink.port)))
-    opener = Opener(WorkerSettings(channels=file), store, Hearing(FactStore(store, 1, 86_400), Suppressions(store)))
+    opener = Opener(WorkerSettings(channels=file), store, a_hearing(store))
     router = opener.own()["email"].routers[Medium.EMAIL]
     made = Post(records, sink.port, router=router)
     yield made

@@ -23,6 +23,7 @@ from clarion_core.store.store import Store
 from clarion_core.store.suppressions import Suppressions
 from clarion_core.store.upkeep import Upkeep
 from clarion_core.store.workers import WorkerStore
+from clarion_core.thresholds import Thresholds, own_thresholds
 from clarion_workers.checking import Checker
 from clarion_workers.deliver import Deliverer
 from clarion_workers.following import Follower
@@ -55,11 +56,13 @@ class PostRoom:
         self._tasks: list[asyncio.Task[None]] = []
         campaigns = CampaignStore(self._store, settings.shards, settings.retention_s)
         self._suppressions = Suppressions(self._store)
-        hearing = Hearing(FactStore(self._store, settings.shards, settings.retention_s), self._suppressions)
+        self._configurations = Configurations(self._store)
+        thresholds = Thresholds(campaigns, self._configurations, own_thresholds(settings.channels))
+        facts = FactStore(self._store, settings.shards, settings.retention_s)
+        hearing = Hearing(facts, self._suppressions, thresholds)
         self._tally = Tally()
         opener = Opener(settings, self._store, hearing, self._tally.copies)
         self._routers = Routers(opener.own())
-        self._configurations = Configurations(self._store)
         self._reconfigured = asyncio.Event()
         self._follower = Follower(self._configurations, opener, self._routers, self._reconfigured)
         self._batches = batches = CountedBatches(

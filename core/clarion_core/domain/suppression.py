@@ -105,19 +105,20 @@ class SoftCounter:
 
 
 def after_soft_bounce(
-    counter: SoftCounter | None, *, now_ms: int, threshold: int, receipt: bool = False
+    counter: SoftCounter | None, *, at_ms: int, threshold: int, receipt: bool = False
 ) -> SoftCounter | None:
-    """The counter after one more soft bounce; None where the address is to be suppressed.
+    """The counter after one more soft bounce, which happened `at_ms`; None where the address is to be suppressed.
 
-    At most one a day counts, so that the retries of a day say no more than one of them.
+    At most one a day counts, so that the retries of a day say no more than one of them. One that is heard of late, or
+    again, counts by its own time: not where it was before the last that counted.
     """
-    if counter is None or now_ms >= counter.last_ms + COUNTER_KEPT_MS:
-        counter = SoftCounter(count=0, last_ms=now_ms - COUNTED_MS)
+    if counter is None or at_ms >= counter.last_ms + COUNTER_KEPT_MS:
+        counter = SoftCounter(count=0, last_ms=at_ms - COUNTED_MS)
     receipt = counter.receipt or receipt
-    if now_ms < counter.last_ms + COUNTED_MS:
+    if at_ms < counter.last_ms + COUNTED_MS:
         return SoftCounter(count=counter.count, last_ms=counter.last_ms, receipt=receipt)
     count = counter.count + 1
-    return None if count >= threshold else SoftCounter(count=count, last_ms=now_ms, receipt=receipt)
+    return None if count >= threshold else SoftCounter(count=count, last_ms=at_ms, receipt=receipt)
 
 
 def after_success(counter: SoftCounter | None, *, receipt: bool) -> SoftCounter | None:

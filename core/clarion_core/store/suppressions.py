@@ -46,12 +46,16 @@ class Added(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """Something reported of an address. `comment` is what the provider said; `source` names it."""
+    """Something reported of an address. `comment` is what the provider said; `source` names it.
+
+    `time_ms`: when it happened, since 1970, 0: now. Soft bounces are counted by it, whenever they are heard of.
+    """
 
     address: str
     fact: AddressFact
     source: str = ""
     comment: str = ""
+    time_ms: int = 0
 
 
 Place: TypeAlias = str
@@ -165,6 +169,7 @@ class Suppressions(Lists):
                     soft_bounces,
                     _source(each.source),
                     _plain(each.comment, COMMENT_MAX),
+                    each.time_ms // 1000,
                 )
                 for each in told[at : at + AT_ONCE]
             ]

@@ -254,13 +254,13 @@ function list.on_may_receive(_, args)
 end
 
 -- domain/suppression.py: after_soft_bounce. The counter's text, or nil where the address is to be suppressed.
-function list.counted(value, now_s, threshold, receipt)
+function list.counted(value, at_s, threshold, receipt)
   local c = value and list.counter(value)
-  if not c or now_s >= c.last + SOFT_KEPT_S then
-    c = {count = 0, last = now_s - SOFT_APART_S}
+  if not c or at_s >= c.last + SOFT_KEPT_S then
+    c = {count = 0, last = at_s - SOFT_APART_S}
   end
-  if now_s >= c.last + SOFT_APART_S then
-    c.count, c.last = c.count + 1, now_s
+  if at_s >= c.last + SOFT_APART_S then
+    c.count, c.last = c.count + 1, at_s
     if c.count >= threshold then
       return nil
     end
@@ -277,7 +277,7 @@ function list.hear_success(l, field, value, receipt)
 end
 
 -- Take a fact in. answer: the letter of the reason that the address is suppressed for from now on, or ''
-function list.hear(l, field, fact, threshold, source, comment, now_s)
+function list.hear(l, field, fact, threshold, source, comment, time_s, now_s)
   local value = list.get(l, field)
   local letter = fact
   if fact == 'taken' or fact == 'reached' then
@@ -287,7 +287,8 @@ function list.hear(l, field, fact, threshold, source, comment, now_s)
     if value and list.holds(list.entry(value), now_s) then
       return ''
     end
-    local counter = list.counted(value, now_s, threshold, fact == 'bounced')
+    local at_s = time_s > 0 and math.min(time_s, now_s) or now_s
+    local counter = list.counted(value, at_s, threshold, fact == 'bounced')
     if counter then
       list.put(l, field, counter)
       return ''
@@ -298,13 +299,13 @@ function list.hear(l, field, fact, threshold, source, comment, now_s)
   return list.add(l, field, new, false, now_s) == 'A' and letter or ''
 end
 
--- What is reported of addresses. request: list, facts {field, fact, threshold, source, comment}
+-- What is reported of addresses. request: list, facts {field, fact, threshold, source, comment, when (s, 0: now)}
 -- answer: for each the letter of the reason it is suppressed for from now on, '' where nothing changed for it
 function list.on_hear(_, args)
   local r = cmsgpack.unpack(args[1])
   local l, now_s, answer = list.open(r.list), math.floor(now_ms() / 1000), {}
   for i, row in ipairs(r.facts) do
-    answer[i] = list.hear(l, row[1], row[2], row[3], row[4], row[5], now_s)
+    answer[i] = list.hear(l, row[1], row[2], row[3], row[4], row[5], row[6], now_s)
   end
   list.write(l)
   return answer
