@@ -29,7 +29,7 @@ sms:
   keywords: {{stop: [Stopp], help_text: "Questions: help@shop.example"}}
   providers:
     - name: carrier
-      smpp: {{host: 127.0.0.1, port: {port}, system_id: clarion, password: {{file: password}}, window: 4}}
+      smpp: {{host: 127.0.0.1, port: {port}, system_id: clarion, password: {{file: password}}, window: 4{more}}}
 """
 TEXT = "Hello {{ recipient.user_id }}, your order is on its way."
 
@@ -42,11 +42,13 @@ async def peer() -> AsyncIterator[SmppPeer]:
 
 
 @pytest.fixture
-async def texting(clarion: Clarion, peer: SmppPeer, store: Store, tmp_path: Path) -> AsyncIterator[Clarion]:
-    """A Clarion whose worker sends through the SMSC, with a campaign of one text message."""
+async def texting(
+    clarion: Clarion, peer: SmppPeer, store: Store, tmp_path: Path, request: pytest.FixtureRequest
+) -> AsyncIterator[Clarion]:
+    """A Clarion whose worker sends through the SMSC, with a campaign of one text message; `smpp` may be told more."""
     (tmp_path / "password").write_text("right\n")
     file = tmp_path / "channels.yaml"
-    file.write_text(FILE.format(port=peer.smsc.port))
+    file.write_text(FILE.format(port=peer.smsc.port, more=getattr(request, "param", "")))
     await clarion.live_campaign(contents=[a_text()])
     await clarion.work(1, channels=file)
     await peer.smsc.ask("waitSessions", 1)
@@ -102,6 +104,41 @@ async def test_receipts_become_facts_of_the_deliveries(texting: Clarion, peer: S
     assert await peer.smsc.ask("deliver", receipt(other, "UNDELIV")) == 0
     counts = await feedback(texting, trigger.name)
     assert (counts.delivered, counts.bounced) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("texting", "responses", "told"),
+    [
+        (", receipt_ids: decimal", ["00A1b2", "41394"], "0041394"),
+        (", receipt_ids: hex", ["0041394", "10"], "A1B2"),
+    ],
+    indirect=["texting"],
+)
+async def test_receipts_that_write_ids_in_another_base_find_their_delivery_and_no_other(
+    texting: Clarion, peer: SmppPeer, responses: list[str], told: str
+) -> None:
+    peer.smsc.tell("ids", responses)
+    trigger, _ = await sent(texting, "+4915100000001", "+4915100000002")
+    first = next(message for message in peer.smsc.messages if message["id"] == responses[0])
+    assert await peer.smsc.ask("deliver", receipt(first | {"id": told}, "DELIVRD")) == 0
+    assert await peer.smsc.ask("deliver", receipt(first | {"id": "16"}, "UNDELIV")) == 0  # nobody's
+    request = delivery_service_pb2.ListDeliveriesRequest(trigger=trigger.name, page_size=1000)
+    found = (await texting.deliveries.ListDeliveries(request)).deliveries
+    whose = {"4915100000001": "user-0", "4915100000002": "user-1"}[first["to"]]
+    assert [each.user_id for each in found if each.facts] == [whose]
+    assert (await feedback(texting, trigger.name)).delivered == 1
+    assert (await feedback(texting, trigger.name)).bounced == 0
+
+
+@pytest.mark.parametrize("texting", [", receipt_ids: decimal"], indirect=True)
+async def test_a_receipt_in_another_base_that_overtakes_its_outcome_waits_for_it(
+    texting: Clarion, peer: SmppPeer
+) -> None:
+    assert await peer.smsc.ask("deliver", receipt({"id": "2587", "to": "1", "from": "2"}, "DELIVRD")) == 0
+    peer.smsc.tell("ids", ["0A1B"])
+    trigger, [delivery] = await sent(texting, "+4915100000001")
+    assert (await feedback(texting, trigger.name)).delivered == 1
+    assert delivery.provider_message_id == "2587"
 
 
 async def test_what_is_not_final_is_no_fact(texting: Clarion, peer: SmppPeer) -> None:

@@ -18,6 +18,8 @@ class SmppPart(Part):
 
     `security` has no default where the host is another machine: SMPP has a password and people's messages in clear
     text, so leaving TLS out must be a decision, and another way to it (a tunnel) be there.
+
+    `receipt_ids`: how receipts write the number that responses give as an id, where that is not the same way.
     """
 
     MEDIUM: ClassVar = Medium.SMS
@@ -36,6 +38,7 @@ class SmppPart(Part):
     enquire_s: Annotated[float, Field(ge=1, le=3_600)] = 30.0
     default_alphabet: Literal["gsm", "latin1"] = "gsm"
     receipts: bool = True
+    receipt_ids: Literal["as_sent", "hex", "decimal"] = "as_sent"
 
     @model_validator(mode="after")
     def _security_is_decided(self) -> Self:

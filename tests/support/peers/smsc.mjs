@@ -32,6 +32,7 @@ let refuse = 0
 let hold = false
 let released = false
 let ids = 0
+let named = [] // the next ones
 
 function changed() {
   for (const waiter of [...waiters]) waiter()
@@ -88,7 +89,7 @@ function onSubmit(session, pdu) {
   state.mostUnanswered = Math.max(state.mostUnanswered, session.unanswered)
   let answer = script.length ? script.shift() : BEHAVIOURS[pdu.destination_addr.slice(5, 7)]
   if (hold && answer === 0) answer = 'hang'
-  const id = `m${(ids += 1)}`
+  const id = named.shift() ?? `m${(ids += 1)}`
   if (typeof answer === 'string' || answer === 0) record(pdu, id)
   const respond = () => {
     session.unanswered -= 1
@@ -138,6 +139,7 @@ const asked = (command, options) =>
 const ORDERS = {
   state: () => ({ ...state, sessions: sessions.size, held: held.length }),
   script: (answers) => void script.push(...answers),
+  ids: (next) => void named.push(...next),
   mute: (on) => void (mute = on),
   refuse: (status) => void (refuse = status),
   hold: (on) => void (hold = on),

@@ -14,6 +14,7 @@ from clarion_core.domain.outcome import Outcome, PermanentFailure, TransientFail
 from clarion_workers.channels import CutOff, Found
 from clarion_workers.channels.sms.inbound import Ears
 from clarion_workers.channels.sms.message import SmsMessage
+from clarion_workers.channels.sms.smpp import ids
 from clarion_workers.channels.sms.smpp.binding import NotBound, bound_link
 from clarion_workers.channels.sms.smpp.config import SmppConfig
 from clarion_workers.channels.sms.smpp.jobs import Call, Job, Part
@@ -119,7 +120,8 @@ class SmppChannel:
             self._pause_s = 0.0
         if job.over:
             return
-        outcome = job.answered(part.number, status, message_id, self._pause_s)
+        known_by = ids.of_response(message_id, self._config.receipt_ids)
+        outcome = job.answered(part.number, status, known_by, self._pause_s)
         if outcome:
             job.conclude(outcome)
         elif job.may_go_on and not job.queued:
@@ -148,7 +150,7 @@ class SmppChannel:
         try:
             if not delivery.is_receipt:
                 await self.ears.on_inbound(inbound_of(delivery, self._config.default_alphabet))
-            elif receipt := receipt_of(delivery):
+            elif receipt := receipt_of(delivery, self._config.receipt_ids):
                 await self.ears.on_receipt(receipt)
             else:
                 self._log.warning("receipt_unreadable")  # nor would it be the next time

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from clarion_core.configuration.smpp import SmppPart
+from clarion_workers.channels.sms.smpp.ids import ReceiptIds
 from clarion_workers.channels.sms.text import DefaultAlphabet
 
 
@@ -15,7 +16,8 @@ class SmppConfig:
     """Where and how messages are handed over. Times are seconds.
 
     `timeout_s` bounds the wait for each response; after `enquire_s` without a word the SMSC is asked whether it is
-    there. `binds` connections have at most `window` unanswered segments each. `receipts`: they are asked for.
+    there. `binds` connections have at most `window` unanswered segments each. `receipts`: they are asked for;
+    `receipt_ids`: how they write ids, see ids.py.
     """
 
     host: str
@@ -32,6 +34,7 @@ class SmppConfig:
     enquire_s: float = 30.0
     default_alphabet: DefaultAlphabet = "gsm"
     receipts: bool = True
+    receipt_ids: ReceiptIds = "as_sent"
 
     def context(self) -> ssl.SSLContext | None:
         """The TLS context, where there is TLS: certificates and host names are always verified.
@@ -58,4 +61,5 @@ def from_part(smpp: SmppPart, password: str) -> SmppConfig:
         enquire_s=smpp.enquire_s,
         default_alphabet=smpp.default_alphabet,
         receipts=smpp.receipts,
+        receipt_ids=smpp.receipt_ids,
     )

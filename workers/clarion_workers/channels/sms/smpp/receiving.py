@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 from clarion_workers.channels.sms.inbound import Fate, Inbound, Receipt
+from clarion_workers.channels.sms.smpp import ids
+from clarion_workers.channels.sms.smpp.ids import ReceiptIds
 from clarion_workers.channels.sms.smpp.pdu import UDH_INDICATOR, Address, Deliver, Tag, Ton
 from clarion_workers.channels.sms.text import DataCoding, DefaultAlphabet, gsm_text
 
@@ -31,14 +33,20 @@ _CHARSETS = {
 }
 
 
-def receipt_of(delivery: Deliver) -> Receipt | None:
-    """What a receipt says. Its parameters go before its text; None where neither says of which message it is."""
+def receipt_of(delivery: Deliver, written: ReceiptIds = "as_sent") -> Receipt | None:
+    """What a receipt says. Its parameters go before its text; None where neither says of which message it is.
+
+    `written` is of ids in the text. A parameter's is that of the response (SMPP 3.4 §5.3.2.12); but where the two forms
+    differ, the text goes first: that is where the SMSC is known to differ.
+    """
     text = delivery.octets.decode("latin-1").partition(" text:")[0].partition(" Text:")[0]
     fields: dict[str, str] = {}
     for name, value in _FIELD.findall(text):
         fields.setdefault(name.lower(), value)
     told = delivery.options.get(Tag.RECEIPTED_MESSAGE_ID, b"").partition(b"\0")[0].decode("latin-1")
-    message_id = told or fields.get("id", "")
+    message_id = ids.of_response(told, written)
+    if "id" in fields and not (told and written == "as_sent"):
+        message_id = ids.of_receipt(fields["id"], written)
     if not message_id:
         return None
     error = fields.get("err", "") or _network_error(delivery.options.get(Tag.NETWORK_ERROR_CODE, b""))
