@@ -13,6 +13,8 @@ from clarion_core.configuration.channels import EmailPart
 from clarion_core.configuration.dkim import DkimPart, KeyRefused, signing_key
 from clarion_core.configuration.file import ChannelsInvalid, read
 from clarion_core.configuration.letterhead import BouncesPart, UnsubscribePart
+from clarion_core.domain.channel import Seeds
+from clarion_core.domain.medium import Medium
 from clarion_core.settings import allowed
 from clarion_workers.channels.email.letterhead import letterhead_of
 from clarion_workers.channels.kind import Opening
@@ -138,3 +140,37 @@ def test_a_key_that_can_not_sign_is_refused(text: str, said: str) -> None:
 
 def test_keys_are_not_looked_for_where_they_are_not_used(file: Path) -> None:
     assert len(part(file, f"dkim: [{KEY}]", None).dkim) == 1
+
+
+def test_seeds_are_addresses_and_a_profile_of_their_own(file: Path) -> None:
+    email = part(file, "seeds: {addresses: [Inbox@SEEDS.example, b@seeds.example], profile: {name: Ada, tags: [1]}}")
+    seeds = email.configuration(Medium.EMAIL).seeds
+    assert seeds == Seeds(addresses=("Inbox@seeds.example", "b@seeds.example"), profile={"name": "Ada", "tags": [1]})
+    assert part(file, "routing: order").configuration(Medium.EMAIL).seeds is None
+
+
+@pytest.mark.parametrize(
+    ("seeds", "says"),
+    [
+        ("{addresses: [a@b.example, nobody]}", "email.seeds.addresses[1]: is not an e-mail address"),
+        ("{addresses: []}", "email.seeds.addresses: must be a list of 1 to 300 e-mail addresses"),
+        ("{addresses: [a@b.example, A@b.example]}", "email.seeds: an address stands there twice"),
+        (
+            "{addresses: [a@b.example], profile: [1]}",
+            "email.seeds.profile: must be a mapping, as",
+        ),
+        ("{addresses: [a@b.example], profile: {born: 2026-01-01}}", "email.seeds.profile.born: must be a mapping, as"),
+        ("{profile: {}}", "email.seeds.addresses: is missing"),
+    ],
+)
+def test_seeds_that_can_not_be_are_told_with_their_place(file: Path, seeds: str, says: str) -> None:
+    with pytest.raises(ChannelsInvalid) as refused:
+        part(file, f"seeds: {seeds}")
+    assert says in str(refused.value)
+
+
+def test_there_are_300_seeds_at_most(file: Path) -> None:
+    addresses = [f"seed-{number}@seeds.example" for number in range(301)]
+    assert len(part(file, f"seeds: {{addresses: [{', '.join(addresses[:300])}]}}").seeds.addresses) == 300  # type: ignore[union-attr]
+    with pytest.raises(ChannelsInvalid, match="a list of 1 to 300"):
+        part(file, f"seeds: {{addresses: [{', '.join(addresses)}]}}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,6 +26,7 @@ from clarion_workers.messages import Composer
 from clarion_workers.providers import Router
 from clarion_workers.revisions import Revisions
 from clarion_workers.routers import Opened, Routers
+from clarion_workers.seeds import Seeding
 from clarion_workers.windows import AllWindows
 from support.records import LANE, Records
 
@@ -92,14 +94,18 @@ class Post:
         self.renderer = Renderer.from_settings(WorkerSettings())
         self.gate = Gate(EmailChannel(config))
         self.router = router or Router(EMAIL_CHANNEL, {"smtp": self.gate}, Breakers(records.store, channel="email"))
+        composer = Composer(Revisions(records.campaigns), self.renderer)
+        self.seeds = Counter[str]()
+        self.seeding = Seeding(records.campaigns, composer, self.seeds)
         post = run.Post(
             lane=LANE,
             batches=batches,
             leases=self.leases,
-            composer=Composer(Revisions(records.campaigns), self.renderer),
+            composer=composer,
             suppressions=suppressions or Suppressions(records.store),
             windows=self.windows,
             draining=self.draining,
+            seeding=self.seeding,
         )
         self._deliverer = Deliverer(post, Routers({"email": Opened(version=0, routers={Medium.EMAIL: self.router})}))
 
@@ -109,6 +115,7 @@ class Post:
 
     async def close(self) -> None:
         """Let go of the renderer and the connections."""
+        await self.seeding.close()
         await self.renderer.close()
         await self.gate.close()
 

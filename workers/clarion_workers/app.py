@@ -35,6 +35,7 @@ from clarion_workers.presence import Presence, identity_of_this_process
 from clarion_workers.revisions import Revisions
 from clarion_workers.routers import Opener, Routers
 from clarion_workers.run import Post
+from clarion_workers.seeds import Seeding
 from clarion_workers.sweep import Sweeper
 from clarion_workers.tally import CountedBatches, Tally
 from clarion_workers.windows import AllWindows
@@ -82,6 +83,7 @@ class PostRoom:
         )
         self._renderer = Renderer.from_settings(settings)
         self._composer = Composer(Revisions(campaigns), self._renderer)
+        self._seeding = Seeding(campaigns, self._composer, self._tally.seeds)
         self._windows = AllWindows(settings.window, settings.served)
         self._lanes = Lanes(self._lane_worker, lanes=settings.served, shards=settings.shards)
         self._presence = Presence(
@@ -147,6 +149,7 @@ class PostRoom:
         await tasks.end([*self._tasks, *self._lanes.tasks])
         await self._presence.leave()
         await self.exposition.stop()
+        await self._seeding.close()
         await self._routers.close()
         await self._renderer.close()
         await self._store.close()
@@ -185,6 +188,7 @@ class PostRoom:
             suppressions=self._suppressions,
             windows=self._windows,
             draining=self._draining,
+            seeding=self._seeding,
         )
         deliverer = Deliverer(post, self._routers)
         return LaneWorker(

@@ -79,4 +79,5 @@ class Deliverer:
             log.debug("batch_not_claimed", batch=ref.id, epoch=ref.epoch, why=claim.value)
             return
         async with post.leases.hold(ref, asked_at) as lease:
+            post.seeding.begin(router, claim, route)
             await Run(post, router, claim, lease, route).work()

@@ -45,7 +45,8 @@ class WorkerMetrics:
         return [
             InfoMetricFamily("clarion_worker", "Which worker this is.", me),
             self._deliveries(),
-            self._copied(),
+            _copied("clarion_worker_copies", "Copies of e-mails (cc, bcc), by how they ended.", self._tally.copies),
+            _copied("clarion_worker_seeds", "Copies for seeds, by how they ended.", self._tally.seeds),
             batches,
             self._in_windows(),
             *self._recounts(),
@@ -57,14 +58,6 @@ class WorkerMetrics:
         )
         for state in {**dict.fromkeys(OUTCOMES), **dict.fromkeys(self._tally.outcomes)}:
             family.add_metric((state.name.lower(),), self._tally.outcomes[state])
-        return family
-
-    def _copied(self) -> Metric:
-        family = CounterMetricFamily(
-            "clarion_worker_copies", "Copies of e-mails (cc, bcc), by how they ended.", labels=("outcome",)
-        )
-        for outcome in COPIES:
-            family.add_metric((outcome,), self._tally.copies[outcome])
         return family
 
     def _in_windows(self) -> Metric:
@@ -89,3 +82,10 @@ class WorkerMetrics:
                 self._sweeper.differences,
             ),
         ]
+
+
+def _copied(name: str, words: str, counts: Counter[str]) -> Metric:
+    family = CounterMetricFamily(name, words, labels=("outcome",))
+    for outcome in COPIES:
+        family.add_metric((outcome,), counts[outcome])
+    return family

@@ -35,6 +35,7 @@ from clarion_workers.may_receive import MayReceive
 from clarion_workers.messages import Composer, Ready, Unready
 from clarion_workers.providers import NoRoute, Route, Router
 from clarion_workers.recording import Recorder
+from clarion_workers.seeds import Seeding
 from clarion_workers.windows import AllWindows
 
 CRASHES_UNTIL_SOLO = 1
@@ -53,6 +54,7 @@ class Post:
     suppressions: Suppressions
     windows: AllWindows
     draining: asyncio.Event
+    seeding: Seeding
 
 
 class Run:

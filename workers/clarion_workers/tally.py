@@ -14,11 +14,15 @@ PACE_S = 10.0
 
 
 class Tally:
-    """Attempts that came to an outcome, by the state it led to; copies by how they ended. `clock` is in seconds."""
+    """Attempts that came to an outcome, by the state it led to; copies and seeds by how they ended.
+
+    `clock` is in seconds.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.outcomes: Counter[DeliveryState] = Counter()
         self.copies: Counter[str] = Counter()
+        self.seeds: Counter[str] = Counter()
         self._clock = clock
         self._samples = deque([(clock(), 0)])
 

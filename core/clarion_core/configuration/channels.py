@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal, Self, cast
 
 from pydantic import Field, field_validator, model_validator
@@ -144,6 +145,10 @@ class EmailPart(ChannelPart, LetterheadPart):
     CHANNEL: ClassVar = "email"
 
     providers: Annotated[list[EmailProvider], text("a list of 1 to 16 providers", min_length=1, max_length=16)]  # type: ignore[assignment]  # frozen: nobody adds another kind
+
+    def configuration(self, medium: Medium) -> ChannelConfiguration:
+        """As `ChannelPart.configuration`, with the seeds."""
+        return replace(super().configuration(medium), seeds=self.seeds.seeds() if self.seeds else None)
 
 
 class SmsPart(ChannelPart, TextingPart):

@@ -11,6 +11,7 @@ from clarion_core import verp
 from clarion_core.addresses import parse_mailbox
 from clarion_core.configuration.dkim import LABEL, DkimPart
 from clarion_core.configuration.part import SECRET_WORDS, TOLD, Part, Secret, surroundings, text
+from clarion_core.configuration.seeds import SeedsPart
 
 DELIVERY = "{delivery}"
 """Stands for the delivery's id in a template of a configuration."""
@@ -87,6 +88,8 @@ class LetterheadPart(Part):
         str | None,
         text("5 to 15 letters, digits and hyphens, the same one for ever", pattern=r"^[A-Za-z0-9-]{5,15}$"),
     ] = None
+
+    seeds: Annotated[SeedsPart | None, text("a mapping with addresses and profile")] = None
 
     @field_validator("sender", "reply_to")
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -26,6 +27,14 @@ class Provider:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Seeds:
+    """Addresses of the sender's own that get a copy of each revision, and the profile it is rendered with."""
+
+    addresses: tuple[str, ...]
+    profile: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelConfiguration:
     """What is told of a channel. `providers` has one at least; their order counts where `routing` is ORDER.
 
@@ -42,3 +51,4 @@ class ChannelConfiguration:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     soft_bounces: int = SOFT_BOUNCES
     pass_over_complaints: bool = False
+    seeds: Seeds | None = None  # of e-mail alone

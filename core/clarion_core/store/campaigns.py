@@ -164,6 +164,11 @@ class CampaignStore:
         blob = await self._store.command("GET", keys.key(CONTROL, "files", f"{key}:{revision}"))
         return decode_files(blob) if blob else {}
 
+    async def seed(self, key: str, revision: int, configuration: str) -> bool:
+        """Whether a configuration comes to send a revision for the first time. Only who asks first is told so."""
+        answer = await self._store.call("seed", CONTROL, revision=f"{key}:{revision}", configuration=configuration)
+        return bool(answer)
+
     async def repair_gates(self) -> AsyncIterator[str]:
         """Set the gates of every campaign whose last change may not have reached them; their keys."""
         for raw in await self._store.command("SRANDMEMBER", keys.key(CONTROL, "dirty"), 100):

@@ -55,6 +55,7 @@ KINDS = {
     "campaigns": "ci:",  # zset campaign ids of a workspace, in order                   entries: as their campaign
     "revision": "r:",  # string a campaign's definition as of one revision, msgpack     60 days after last needed
     "files": "rf:",  # string   the files of a revision by their hashes, msgpack         as its revision
+    "seeded": "sd:",  # set     configurations whose seeds had a revision                 as its revision
     "dirty": "dirty",  # set    changes of campaigns that gates may not know            until they do
     "breaker": "br:",  # string a provider's breaker and health, msgpack                a day after the last report
     "request": "rq:",  # hash   answer of a call with a request id                      24 hours

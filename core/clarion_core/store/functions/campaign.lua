@@ -14,10 +14,23 @@ local function remember(name, fingerprint, answer)
   redis.call('PEXPIRE', name, REQUEST_TTL_MS)
 end
 
--- A revision that nothing new is accepted under, with its files.
+-- A revision that nothing new is accepted under, with all that belongs to it.
 local function let_go(revision)
   redis.call('PEXPIRE', key(CONTROL, 'revision', revision), REVISION_TTL_MS)
   redis.call('PEXPIRE', key(CONTROL, 'files', revision), REVISION_TTL_MS)
+  redis.call('PEXPIRE', key(CONTROL, 'seeded', revision), REVISION_TTL_MS)
+end
+
+-- Whether a configuration comes to send a revision for the first time; asked once, it did. request: revision,
+-- configuration; answer: 1 or 0
+local function seed(_, args)
+  local r = cmsgpack.unpack(args[1])
+  local name, left = key(CONTROL, 'seeded', r.revision), redis.call('PTTL', key(CONTROL, 'revision', r.revision))
+  local first = redis.call('SADD', name, r.configuration)
+  if left ~= -1 then
+    redis.call('PEXPIRE', name, left > 0 and left or REVISION_TTL_MS)
+  end
+  return first
 end
 
 -- Store a campaign, if it is still at the version that was read (0: it is not there).

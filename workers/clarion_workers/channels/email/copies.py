@@ -66,6 +66,10 @@ class Copying:
         self._copy(messages, outcomes)
         return outcomes
 
+    def post(self, copies: Sequence[EmailMessage], counts: Counts) -> None:
+        """Send these as copies are sent, beside everything else; all of one workspace, and counted there."""
+        self._begin(copies, counts)
+
     async def check(self) -> Found:
         """As `Channel.check`."""
         return await self._channel.check()
@@ -86,13 +90,16 @@ class Copying:
             if (message.cc or message.bcc) and isinstance(outcome, Sent)
             for copy in copies_of(message)
         ]
+        self._begin(copies, self._counts)
+
+    def _begin(self, copies: Sequence[EmailMessage], counts: Counts) -> None:
         if copies:
             self._in_hand += len(copies)
-            task = asyncio.create_task(self._send(copies))
+            task = asyncio.create_task(self._send(copies, counts))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _send(self, copies: Sequence[EmailMessage]) -> None:
+    async def _send(self, copies: Sequence[EmailMessage], counts: Counts) -> None:
         allowed, outcomes = copies, list[Outcome | None]([None] * len(copies))
         try:
             allowed = await self._allowed(copies)
@@ -105,8 +112,9 @@ class Copying:
         finally:
             self._in_hand -= len(copies)
             self._less.set()
-            self._suppressed(len(copies) - len(allowed))
-            self._tell(outcomes)
+            suppressed = len(copies) - len(allowed)
+            counts.update([*map(_ended, outcomes), *["suppressed"] * suppressed])
+            _log(copies[0], outcomes, suppressed)
 
     async def _allowed(self, copies: Sequence[EmailMessage]) -> Sequence[EmailMessage]:
         """Those that the lists let be sent. They are of one workspace, as the messages of a call are."""
@@ -116,19 +124,6 @@ class Copying:
         asked = list(dict.fromkeys(filter(None, addresses)))  # most are the same for every recipient
         may = dict(zip(asked, await self._lookup(copies[0].workspace, asked), strict=True))
         return [copy for copy, address in zip(copies, addresses, strict=True) if may.get(address, True)]
-
-    def _suppressed(self, count: int) -> None:
-        if count:
-            self._counts.update(["suppressed"] * count)
-            log.info("copies_suppressed", copies=count)
-
-    def _tell(self, outcomes: Sequence[Outcome | None]) -> None:
-        ended = [_ended(outcome) for outcome in outcomes]
-        self._counts.update(ended)
-        failed = len(ended) - ended.count("sent")
-        if failed:
-            reasons = {str(getattr(outcome, "reason", "")) or _ended(outcome) for outcome in outcomes} - {"sent"}
-            log.warning("copies_not_sent", copies=failed, reasons=sorted(reasons))
 
 
 def copying(channel: Channel[EmailMessage], opening: Opening) -> Copying:
@@ -156,6 +151,17 @@ def _address(mailbox: str) -> str:
         return parse_mailbox(mailbox).address
     except AddressRefused:
         return ""
+
+
+def _log(copy: EmailMessage, outcomes: Sequence[Outcome | None], suppressed: int) -> None:
+    """Tell what was not sent of such copies, and no address."""
+    kind = "seeds" if copy.copy and copy.copy.kind == "seed" else "copies"
+    failed = [outcome for outcome in outcomes if not isinstance(outcome, Sent)]
+    if failed:
+        reasons = {str(getattr(outcome, "reason", "")) or _ended(outcome) for outcome in failed}
+        log.warning("copies_not_sent", copies=len(failed), reasons=sorted(reasons), kind=kind)
+    if suppressed:
+        log.info("copies_suppressed", copies=suppressed, kind=kind)
 
 
 def _ended(outcome: Outcome | None) -> str:

@@ -13,7 +13,7 @@ from clarion_workers.channels.email.attachments import Attachment
 class Copy(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """To whom a message is a copy; `number` tells the copies of a message apart."""
 
-    kind: Literal["cc", "bcc"]
+    kind: Literal["cc", "bcc", "seed"]
     number: int
     address: str
 
