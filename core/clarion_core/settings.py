@@ -315,8 +315,8 @@ class EdgeSettings(CoreSettings):
         Path | None,
         _text(
             "the path of a YAML file",
-            "The workers' channel configuration, where they have one: how many soft bounces suppress an address. What "
-            "it refers to, secrets and certificates, is not read.",
+            "The workers' channel configuration, where they have one: how many soft bounces suppress an address, which "
+            "words mean STOP. What it refers to, secrets and certificates, is not read.",
         ),
     ] = None
     metrics: Annotated[str, _METRICS] = OFF

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
-from clarion_core import logs
-from clarion_core.configuration import document, file
+from clarion_core.configuration import document
+from clarion_core.configuration.channels import Channels
 from clarion_core.domain.campaign import campaign_key
-from clarion_core.domain.configuration import Configuration
 from clarion_core.domain.medium import Channel
 from clarion_core.domain.suppression import SOFT_BOUNCES
 from clarion_core.store.campaigns import CampaignStore
 from clarion_core.store.configurations import Configurations
 from clarion_core.store.records import Head
-
-log = logs.get(__name__)
 
 
 class Thresholds:
@@ -39,20 +35,12 @@ class Thresholds:
             return SOFT_BOUNCES
         kept = (await self._configurations.read(head.workspace, name)).configuration
         if kept:
-            return _threshold(kept)
+            part = document.kept(kept)
+            return part.soft_bounces if part else SOFT_BOUNCES
         return self._own.get(channel, SOFT_BOUNCES) if name == channel.value else SOFT_BOUNCES
 
 
-def own_thresholds(channels: Path | None) -> dict[Channel, int]:
-    """What the workers' file says, without a look at what it refers to. `ChannelsInvalid`."""
-    found = file.read(channels) if channels else None
-    parts = {channel: getattr(found, channel.value, None) for channel in Channel}
+def own_thresholds(channels: Channels | None) -> dict[Channel, int]:
+    """What the workers' file says, where there is one."""
+    parts = {channel: getattr(channels, channel.value, None) for channel in Channel}
     return {channel: part.soft_bounces for channel, part in parts.items() if part}
-
-
-def _threshold(configuration: Configuration) -> int:
-    try:
-        return document.check(configuration.channel, configuration.settings, "settings").soft_bounces
-    except document.SettingsInvalid as error:  # another release's
-        log.warning("configuration_not_read", configuration=configuration.key, why=str(error))
-        return SOFT_BOUNCES

@@ -13,7 +13,7 @@ import uvicorn
 from aiohttp.abc import AbstractResolver
 
 from clarion_core import logs, tasks
-from clarion_core.configuration.file import read_as
+from clarion_core.configuration.file import read, read_as
 from clarion_core.domain.errors import ClarionError
 from clarion_core.exposition import Exposition
 from clarion_core.hearing import Hearing
@@ -33,6 +33,7 @@ from clarion_edge.patience import Impatient
 from clarion_edge.receipt import Source
 from clarion_edge.sources import opened
 from clarion_edge.tally import Tally
+from clarion_edge.vocabulary import Vocabulary
 
 IN_HAND = 1_000  # requests at most; more are told to come again
 READY_S = 2.0
@@ -65,7 +66,9 @@ class Edge:
         self._receipts = read_as(Receipts, settings.receipts, os.environ) if settings.receipts else Receipts()
         facts = FactStore(self._store, settings.shards, settings.retention_s)
         campaigns = CampaignStore(self._store, settings.shards, settings.retention_s)
-        thresholds = Thresholds(campaigns, Configurations(self._store), own_thresholds(settings.channels))
+        configurations, own = Configurations(self._store), read(settings.channels) if settings.channels else None
+        thresholds = Thresholds(campaigns, configurations, own_thresholds(own))
+        self._vocabulary = Vocabulary(configurations, own.sms if own else None)
         self._hearing = Hearing(facts, Suppressions(self._store), thresholds)
         self._tally = Tally()
         self.exposition = Exposition(settings.metrics, self._tally.read)
@@ -80,7 +83,7 @@ class Edge:
         await self.exposition.start()
         listening = self._bound()
         await waiting.until_there(self._meet_store, self._settings.store_address)
-        self._sources = opened(self._receipts, os.environ, self._resolver)
+        self._sources = opened(self._receipts, os.environ, self._vocabulary, self._resolver)
         await self._start_inlet()
         door = Door(
             self._sources, self._hearing, self._tally, public_url=self._settings.public_url, ready=self._is_ready

@@ -37,15 +37,12 @@ class SnsPart(Part):
 class TwilioCallbackPart(Part):
     """Twilio: status callbacks and answers to messages, signed with the account's auth token.
 
-    `workspaces`: whose suppression lists an answer like STOP changes; `stop`: the words that mean it.
+    `workspaces`: whose suppression lists an answer like STOP changes. Which words mean it, the SMS configurations say.
     """
 
     auth_token: Annotated[Secret, text(SECRET_WORDS)]
     workspaces: Annotated[list[str], text("a list of up to 100 workspaces", max_length=100)] = Field(
         default_factory=lambda: ["default"]
-    )
-    stop: Annotated[list[str] | None, text("a list of up to 50 words, which replaces the usual one", max_length=50)] = (
-        None
     )
 
 

@@ -8,29 +8,34 @@ from collections.abc import Mapping
 import aiohttp
 from aiohttp.abc import AbstractResolver
 
-from clarion_core.domain.keywords import keywords
 from clarion_edge.certificates import Certificates
-from clarion_edge.configuration import Receipts, SnsPart, SourcePart, TwilioCallbackPart
+from clarion_edge.configuration import Receipts, SnsPart, TwilioCallbackPart
 from clarion_edge.generic import HttpSource
 from clarion_edge.receipt import Source
 from clarion_edge.sns import SnsSource
 from clarion_edge.twilio import TwilioSource
+from clarion_edge.vocabulary import Vocabulary
 
 
 def opened(
-    receipts: Receipts, environment: Mapping[str, str], resolver: AbstractResolver | None = None
+    receipts: Receipts,
+    environment: Mapping[str, str],
+    vocabulary: Vocabulary,
+    resolver: AbstractResolver | None = None,
 ) -> dict[str, Source]:
-    """Every source by its name; `resolver` finds Amazon's hosts. To be called where an event loop runs."""
-    return {part.name: _source(part, environment, resolver) for part in receipts.sources}
+    """Every source by its name; `vocabulary` knows what answers mean, `resolver` finds Amazon's hosts.
 
-
-def _source(part: SourcePart, environment: Mapping[str, str], resolver: AbstractResolver | None) -> Source:
-    if part.sns:
-        return _sns(part.name, part.sns, resolver)
-    if part.twilio:
-        return _twilio(part.name, part.twilio, environment)
-    assert part.http
-    return HttpSource(part.name, part.http, part.http.secret.read(environment))
+    To be called where an event loop runs.
+    """
+    found: dict[str, Source] = {}
+    for part in receipts.sources:
+        if part.sns:
+            found[part.name] = _sns(part.name, part.sns, resolver)
+        elif part.twilio:
+            found[part.name] = _twilio(part.name, part.twilio, environment, vocabulary)
+        elif part.http:
+            found[part.name] = HttpSource(part.name, part.http, part.http.secret.read(environment))
+    return found
 
 
 def _sns(name: str, part: SnsPart, resolver: AbstractResolver | None) -> SnsSource:
@@ -39,10 +44,12 @@ def _sns(name: str, part: SnsPart, resolver: AbstractResolver | None) -> SnsSour
     return SnsSource(name, frozenset(part.topics), Certificates(session))
 
 
-def _twilio(name: str, part: TwilioCallbackPart, environment: Mapping[str, str]) -> TwilioSource:
+def _twilio(
+    name: str, part: TwilioCallbackPart, environment: Mapping[str, str], vocabulary: Vocabulary
+) -> TwilioSource:
     return TwilioSource(
         name,
         part.auth_token.read(environment),
         workspaces=tuple(part.workspaces),
-        known=keywords(stop=part.stop),
+        vocabulary=vocabulary,
     )

@@ -10,10 +10,11 @@ from urllib.parse import parse_qsl, urlsplit
 
 from clarion_core.domain.bounce import BounceCategory
 from clarion_core.domain.feedback import Fact, FactKind
-from clarion_core.domain.keywords import Keyword, Keywords, keyword_of
+from clarion_core.domain.keywords import Keyword
 from clarion_core.domain.medium import Channel
 from clarion_edge.forms import fields
 from clarion_edge.receipt import Answered, Forged, Receipt, Request, Told
+from clarion_edge.vocabulary import Vocabulary
 
 DELIVERY = "delivery"
 """The query parameter that names the delivery."""
@@ -45,9 +46,9 @@ CATEGORIES: Mapping[str, BounceCategory] = {
 class TwilioSource:
     """Takes what Twilio posts, if it is signed with the account's auth token."""
 
-    def __init__(self, name: str, auth_token: str, *, workspaces: tuple[str, ...], known: Keywords) -> None:
+    def __init__(self, name: str, auth_token: str, *, workspaces: tuple[str, ...], vocabulary: Vocabulary) -> None:
         self._name, self._token = name, auth_token.encode()
-        self._workspaces, self._known = workspaces, known
+        self._workspaces, self._vocabulary = workspaces, vocabulary
 
     async def read(self, request: Request) -> Told:
         """What a callback tells, or what somebody wrote. `Forged`, `Malformed`."""
@@ -61,7 +62,7 @@ class TwilioSource:
         values = dict(told)
         status = values.get("MessageStatus") or values.get("SmsStatus", "")
         if status == "received" or (not status and "Body" in values):
-            return self._answer(values)
+            return await self._answer(values)
         delivery = dict(parse_qsl(request.query)).get(DELIVERY, "")
         fact = _fact(status, values.get("ErrorCode", ""), self._name)
         if not fact or not delivery:
@@ -71,20 +72,20 @@ class TwilioSource:
     async def close(self) -> None:
         """There is nothing to let go of."""
 
-    def _answer(self, values: Mapping[str, str]) -> Told:
+    async def _answer(self, values: Mapping[str, str]) -> Told:
         """What somebody wrote. Where Twilio looks after STOP itself, it says what it took it for."""
-        taken_for = values.get("OptOutType", "").upper()
-        meant = _WORDS.get(taken_for) or keyword_of(values.get("Body", ""), self._known)
-        if meant not in (Keyword.STOP, Keyword.START):
-            return ()
-        return [
-            Answered(
-                channel=Channel.SMS,
-                address=values.get("From", ""),
-                stop=meant is Keyword.STOP,
-                workspaces=self._workspaces,
-            )
-        ]
+        taken_for = _WORDS.get(values.get("OptOutType", "").upper())
+        if taken_for:
+            meant: Mapping[str, Keyword | None] = dict.fromkeys(self._workspaces, taken_for)
+        else:
+            account, text = values.get("AccountSid", ""), values.get("Body", "")
+            meant = await self._vocabulary.meanings(self._workspaces, account, text)
+        told = []
+        for keyword in (Keyword.STOP, Keyword.START):
+            if whose := tuple(workspace for workspace, said in meant.items() if said is keyword):
+                stop, address = keyword is Keyword.STOP, values.get("From", "")
+                told.append(Answered(channel=Channel.SMS, address=address, stop=stop, workspaces=whose))
+        return told
 
 
 def signature(token: bytes, url: str, told: Sequence[tuple[str, str]]) -> str:

@@ -36,6 +36,10 @@ def test_the_example_fits() -> None:
             "sources: [{name: one, sns: {topics: []}}]",
             "topics: must be a list of 1 to 64 ARNs of topics",
         ),
+        (
+            "sources: [{name: one, twilio: {auth_token: {env: S}, stop: [Halt]}}]",
+            "sources[0].twilio.stop: is not known here",
+        ),
         ("sources: [{name: one, sns: {topics: [clarion]}}]", "sources[0].sns.topics: has one that is no ARN"),
         (f"sources: [{{name: one, twilio: {{auth_token: {SECRET}}}}}]", "must not stand here itself"),
         (f"sources: [{{name: one, http: {{{HTTP}, secret_hedder: X}}}}]", "did you mean secret_header?"),

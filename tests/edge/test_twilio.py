@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -13,8 +16,10 @@ from clarion_core.domain.bounce import BOUNCE_TYPES, BounceCategory, BounceType
 from clarion_core.domain.feedback import FactKind
 from clarion_core.domain.medium import Channel
 from clarion_core.domain.suppression import Entry, SuppressionReason, Target, TargetKind
+from clarion_core.store.configurations import Configurations
 from clarion_core.store.suppressions import Suppressions
 from clarion_edge.twilio import CATEGORIES, signature
+from support.configurations import Kept
 from support.edge import PUBLIC, SECRET, Door
 
 PATH = "/receipts/twilio"
@@ -140,6 +145,66 @@ async def test_where_twilio_looks_after_stop_its_word_counts(door: Door) -> None
     told = {"From": NUMBER, "Body": "ARRET", "SmsStatus": "received", "OptOutType": "STOP"}
     assert await post(door, PATH, told) == 200
     assert await reason(door, "default") is SuppressionReason.UNSUBSCRIBED
+
+
+ACCOUNT, OTHER = "AC" + "1" * 32, "AC" + "2" * 32
+
+
+def texts(account: str, **keywords: list[str]) -> dict[str, Any]:
+    """Settings of text messages by an account of Twilio, with words of its own."""
+    twilio = {"account_sid": account, "secret": {"env": "CLARION_SECRET_NOT_OF_THIS_PROCESS"}}
+    return {"keywords": keywords, "providers": [{"name": "main", "twilio": twilio}]}
+
+
+async def writes(door: Door, body: str, account: str = ACCOUNT) -> list[bool]:
+    """Somebody writes to an account; whether the workspaces send no more to them then."""
+    told = {"From": NUMBER, "Body": body, "SmsStatus": "received", "AccountSid": account}
+    assert await post(door, PATH, told) == 200
+    return [await reason(door, each) is SuppressionReason.UNSUBSCRIBED for each in ("default", "second")]
+
+
+async def test_the_words_are_those_of_the_configuration_that_sends_by_the_account(door: Door) -> None:
+    kept = Kept(Configurations(door.records.store))
+    await kept.put("texts", texts(ACCOUNT, stop=["Arrêt"], start=["Encore"]), "second", Channel.SMS)
+    await kept.put("others", texts(OTHER, stop=["Halt"]), "second", Channel.SMS)
+    await door.open(FILE)
+    assert await writes(door, "halt") == [False, False], "another account's word"
+    assert await writes(door, "stop") == [True, False], "the usual words, where no configuration lists others"
+    assert await writes(door, "ARRÊT!") == [True, True]
+    assert await writes(door, "Encore") == [True, False]
+    assert await writes(door, "start") == [False, False]
+
+
+async def test_a_change_of_the_words_is_in_force_at_once(door: Door) -> None:
+    kept = Kept(Configurations(door.records.store))
+    await door.open(FILE)
+    assert await writes(door, "basta") == [False, False]
+    await kept.put("texts", texts(ACCOUNT, stop=["basta"]), "default", Channel.SMS)
+    assert await writes(door, "basta") == [True, False]
+    assert await writes(door, "start") == [False, False]
+    await kept.delete("texts")
+    assert await writes(door, "basta") == [False, False]
+    assert await writes(door, "STOP") == [True, True]
+
+
+async def test_the_workers_file_says_which_words_for_all_workspaces(door: Door, tmp_path: Path) -> None:
+    file = tmp_path / "channels.yaml"
+    file.write_text(json.dumps({"sms": texts(ACCOUNT, stop=["Stopp"])}))
+    kept = Kept(Configurations(door.records.store))
+    await kept.put("texts", texts(ACCOUNT, stop=["Arrêt"]), "second", Channel.SMS)
+    await door.open(FILE, channels=file)
+    assert await writes(door, "stop") == [False, False]
+    assert await writes(door, "arrêt") == [False, True]
+    assert await writes(door, "stopp") == [True, True], "the word of one configuration is enough"
+
+
+async def test_a_configuration_that_cant_be_read_leaves_the_usual_words(door: Door) -> None:
+    kept = Kept(Configurations(door.records.store))
+    pigeon = {"keywords": {"stop": ["coo"]}, "providers": [{"name": "main", "pigeon": {}}]}
+    await kept.put("texts", pigeon, "default", Channel.SMS)
+    await door.open(FILE)
+    assert await writes(door, "coo") == [False, False]
+    assert await writes(door, "stop") == [True, True]
 
 
 @pytest.mark.parametrize("body", ["please don't stop", "", "HELP", "thank you"])

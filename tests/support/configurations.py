@@ -55,7 +55,7 @@ class Keeping:
 
 
 class Kept:
-    """Keeps configurations of e-mail in a store, without a server and its checks."""
+    """Keeps configurations in a store, without a server and its checks."""
 
     def __init__(self, configurations: Configurations) -> None:
         self._configurations = configurations
@@ -66,13 +66,15 @@ class Kept:
         self._requests += 1
         return RequestKey(id=f"configured-{self._requests}", fingerprint=str(self._requests))
 
-    async def put(self, name: str, settings: Mapping[str, Any], workspace: str = "default") -> Configuration:
+    async def put(
+        self, name: str, settings: Mapping[str, Any], workspace: str = "default", channel: Channel = Channel.EMAIL
+    ) -> Configuration:
         """Store the next version."""
         slot = await self._configurations.read(workspace, name)
         made = Configuration(
             workspace=workspace,
             id=name,
-            channel=Channel.EMAIL,
+            channel=channel,
             settings=settings,
             version=slot.version + 1,
             create_ms=slot.configuration.create_ms if slot.configuration else slot.now_ms,

@@ -8,6 +8,7 @@ import signal
 from typing import Any
 
 from clarion_core import logs, tasks
+from clarion_core.configuration.file import read
 from clarion_core.content.renderer import Renderer
 from clarion_core.domain.worker import Load
 from clarion_core.exposition import Exposition
@@ -58,7 +59,8 @@ class PostRoom:
         campaigns = CampaignStore(self._store, settings.shards, settings.retention_s)
         self._suppressions = Suppressions(self._store)
         self._configurations = Configurations(self._store)
-        thresholds = Thresholds(campaigns, self._configurations, own_thresholds(settings.channels))
+        own = read(settings.channels) if settings.channels else None
+        thresholds = Thresholds(campaigns, self._configurations, own_thresholds(own))
         facts = FactStore(self._store, settings.shards, settings.retention_s)
         hearing = Hearing(facts, self._suppressions, thresholds)
         self._tally = Tally()

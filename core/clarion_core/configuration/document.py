@@ -11,11 +11,15 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from clarion_core import logs
 from clarion_core.configuration.channels import ChannelPart, EmailPart, PushPart, SmsPart, WebhooksPart
 from clarion_core.configuration.complaints import complaints
 from clarion_core.configuration.part import Surroundings
+from clarion_core.domain.configuration import Configuration
 from clarion_core.domain.errors import FieldProblem
 from clarion_core.domain.medium import Channel
+
+log = logs.get(__name__)
 
 PARTS: Mapping[Channel, type[ChannelPart]] = {
     Channel.EMAIL: EmailPart,
@@ -36,6 +40,17 @@ class SettingsInvalid(Exception):
 def check(channel: Channel, settings: Mapping[str, object], path: str) -> ChannelPart:
     """The settings as they mean it; what they refer to is not looked for. `SettingsInvalid`."""
     return _read(channel, settings, path, Surroundings(directory=Path(), environment=None, confined=True))
+
+
+def kept(configuration: Configuration) -> ChannelPart | None:
+    """What one of the store says, without a look at what it refers to; None where another release wrote what this one
+    can't read.
+    """
+    try:
+        return check(configuration.channel, configuration.settings, "settings")
+    except SettingsInvalid as error:
+        log.warning("configuration_not_read", configuration=configuration.key, why=str(error))
+        return None
 
 
 def resolve(
