@@ -17,4 +17,5 @@ def test_offers_are_read_from_ehlo() -> None:
     )
     assert parse_offers(b"mx.example.com\nSIZE") == Offers(size=0)
     assert parse_offers(b"PIPELINING") == Offers()
+    assert parse_offers(b"mx.example.com\nDSN") == Offers(dsn=True)
     assert parse_offers(b"mx.example.com\nDELIVERBY 240\nSIZE") == Offers(size=0, deliver_by=240)

@@ -279,6 +279,13 @@ async def test_an_address_beyond_ascii_goes_out_with_smtputf8(sink: SmtpSink, op
     assert "To: jürgen@xn--bcher-kva.example\r\n".encode() in message.content
 
 
+async def test_a_server_that_reports_is_asked_to_return_no_more_than_the_header(open_channel: Open) -> None:
+    async with SmtpSink(Features(dsn=True)) as sink:
+        [outcome] = await open_channel(sink.port).send([email(1)])
+        assert isinstance(outcome, Sent)
+        assert sink.messages[0].parameters == "RET=HDRS"
+
+
 @pytest.mark.parametrize("offered", [True, False])
 async def test_a_body_beyond_ascii_stays_as_it_is_where_the_server_takes_it(open_channel: Open, offered: bool) -> None:
     async with SmtpSink(Features(eight_bit=offered)) as sink:

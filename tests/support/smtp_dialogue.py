@@ -27,6 +27,7 @@ class Features:
     smtputf8: bool = True
     size: int = 0
     deliver_by: bool = False
+    dsn: bool = False
     starttls: bool = False
     auth: str = ""
     user: str = ""
@@ -147,6 +148,7 @@ class Dialogue:
             "SMTPUTF8": f.smtputf8,
             f"SIZE {f.size}": bool(f.size),
             "DELIVERBY 60": f.deliver_by,
+            "DSN": f.dsn,
             "STARTTLS": starttls,
             auth: bool(f.auth),
         }

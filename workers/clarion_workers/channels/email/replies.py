@@ -45,6 +45,7 @@ class Offers:
     eight_bit: bool = False
     smtputf8: bool = False
     starttls: bool = False
+    dsn: bool = False
     size: int | None = None
     deliver_by: int | None = None
     auth: frozenset[str] = frozenset()
@@ -62,6 +63,7 @@ def parse_offers(text: bytes) -> Offers:
         eight_bit="8BITMIME" in found,
         smtputf8="SMTPUTF8" in found,
         starttls="STARTTLS" in found,
+        dsn="DSN" in found,
         size=_limit(found.get("SIZE")),
         deliver_by=_limit(found.get("DELIVERBY")),
         auth=frozenset(found.get("AUTH", ())),

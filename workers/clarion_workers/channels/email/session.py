@@ -349,7 +349,9 @@ def _mail(item: Item, offers: Offers) -> bytes:
     by = ""
     if offers.deliver_by is not None and max(1, offers.deliver_by) <= item.time_left_s < math.inf:
         by = f" BY={int(item.time_left_s)};R"  # RFC 2852: return it to the sender rather than deliver it later
-    return f"MAIL FROM:<{built.mail_from}>{size}{wide}{by}\r\n".encode()
+    # RFC 3461 §4.3: who it was and why it comes back is all that is read of it, and files may be large.
+    ret = " RET=HDRS" if offers.dsn else ""
+    return f"MAIL FROM:<{built.mail_from}>{size}{wide}{ret}{by}\r\n".encode()
 
 
 def _rcpt(built: BuiltEmail) -> bytes:
