@@ -12,6 +12,7 @@ import trustme
 from clarion.v1 import campaign_pb2, delivery_pb2, delivery_service_pb2, worker_service_pb2
 from clarion.v1.worker_pb2 import Batch
 from clarion_core.domain.medium import Medium
+from clarion_core.store.accepting import via_of
 from clarion_core.store.keys import CONTROL, key, queue_of
 from clarion_core.store.store import Store
 from support.clarion import Clarion, a_recipient
@@ -29,7 +30,6 @@ sms:
       smpp: {{host: 127.0.0.1, port: {port}, system_id: clarion, password: {{file: password}}}}
 """
 RECIPIENTS, BURST = 40, 2
-QUEUE = key(0, "queue", queue_of("transactional", Medium.SMS))
 
 
 @pytest.fixture
@@ -96,8 +96,9 @@ async def test_what_a_throttle_names_gets_its_burst_and_waits_until_it_is_cleare
     assert await store.command("EXISTS", key(CONTROL, "throttle", limit)), "permits were taken of this one"
 
     await texting.workers.ClearThrottle(worker_service_pb2.ClearThrottleRequest(name=name))
-    [job] = await store.command("ZRANGE", QUEUE, 0, -1)
-    await store.command("ZADD", QUEUE, "XX", 1, job)  # it would look by itself within 15 seconds
+    queue = key(0, "queue", queue_of("transactional", via_of(Medium.SMS, f"default/{configuration or 'sms'}")))
+    [job] = await store.command("ZRANGE", queue, 0, -1)
+    await store.command("ZADD", queue, "XX", 1, job)  # it would look by itself within 15 seconds
     assert (await texting.finished(trigger.name)).counts.sent == RECIPIENTS
     assert sorted(f"+{message['to']}" for message in peer.smsc.messages) == numbers
 
