@@ -13,6 +13,7 @@ import trustme
 from clarion.v1 import campaign_pb2, delivery_pb2, delivery_service_pb2, trigger_pb2
 from clarion.v1 import trigger_service_pb2 as trigger_calls
 from clarion_core.domain.medium import Channel
+from clarion_core.domain.suppression import SuppressionReason
 from clarion_core.store.store import Store
 from clarion_core.store.suppressions import Suppressions
 from support.clarion import Clarion, a_recipient
@@ -25,6 +26,7 @@ State = delivery_pb2.Delivery
 FILE = """
 sms:
   sender: Clarion
+  soft_bounces: 1
   senders: {{US: "+12025550123"}}
   keywords: {{stop: [Stopp], help_text: "Questions: help@shop.example"}}
   providers:
@@ -139,6 +141,16 @@ async def test_a_receipt_in_another_base_that_overtakes_its_outcome_waits_for_it
     trigger, [delivery] = await sent(texting, "+4915100000001")
     assert (await feedback(texting, trigger.name)).delivered == 1
     assert delivery.provider_message_id == "2587"
+
+
+async def test_as_many_soft_bounces_as_the_configuration_says_suppress_the_number(
+    texting: Clarion, peer: SmppPeer, store: Store
+) -> None:
+    await sent(texting, "+4915100000001")
+    [message] = peer.smsc.messages
+    assert await peer.smsc.ask("deliver", receipt(message, "UNDELIV")) == 0
+    [entry] = [entry async for entry in Suppressions(store).walk("default", Channel.SMS)]
+    assert (entry.target.value, entry.reason) == ("+4915100000001", SuppressionReason.SOFT_BOUNCES)
 
 
 async def test_what_is_not_final_is_no_fact(texting: Clarion, peer: SmppPeer) -> None:
