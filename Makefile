@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.installed
 GEN    := protos/gen
-PYTEST := $(BIN)/pytest -n 2
+PYTEST := $(BIN)/pytest -n 3
 
 # What runs here runs from .venv: buf, ruff and protoc's plugins are found there.
 export PATH := $(abspath $(BIN)):$(PATH)
@@ -89,6 +89,6 @@ $(READY): requirements.lock pyproject.toml
 	  { echo 'Python has no venv here: install python3-venv (apt install python3-venv)' >&2; exit 1; }
 	@echo 'Installing into $(VENV) (a minute, once)'
 	@$(PYTHON) -m venv $(VENV)
-	@python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@python -m pip install --quiet --no-compile --disable-pip-version-check --require-hashes -r requirements.lock
+	@python -m pip install --quiet --no-compile --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@

@@ -13,6 +13,15 @@ from clarion_core.store.store import Store
 from clarion_stack.redis import RedisServer
 from support.clarion import Clarion
 
+JOURNEY_HANGS_S = 300  # it is many processes, and minutes on a machine that is busy with other things
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Journeys are given up as hanging later than other tests."""
+    for item in items:
+        if item.get_closest_marker("journey") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(JOURNEY_HANGS_S))
+
 
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,14 +26,12 @@ ORDERS = len(valid_orders())
 
 
 @pytest.mark.journey
-@pytest.mark.timeout(300)  # its packages are installed first
 @pytest.mark.parametrize("peer", PEERS, ids=[peer.name for peer in PEERS])
 async def test_a_peers_mail_for_every_order_says_what_ours_says(peer: Peer, tmp_path: Path) -> None:
     assert await check(peer, tmp_path) == ORDERS
 
 
 @pytest.mark.journey
-@pytest.mark.timeout(300)
 async def test_the_obvious_builds_mail_for_every_order_says_what_ours_says(
     redis_server: RedisServer, tmp_path: Path
 ) -> None:

@@ -28,7 +28,7 @@ from support.journey import CAMPAIGN, PER_CALL, Journey
 from support.peers import smpp
 from support.peers.smpp import PASSWORD, Smsc
 
-pytestmark = [pytest.mark.journey, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.journey
 
 QUICKLY = {"lease_s": 2, "sweep_s": 0.2}
 SMS = Content(sms=SmsContent(sender="Shop", text="Hello {{ recipient.user_id }}"))

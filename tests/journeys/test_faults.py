@@ -14,7 +14,7 @@ from faults.plan import Plan
 from faults.planted import planted
 from faults.run import run
 
-pytestmark = [pytest.mark.journey, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.journey
 
 
 async def test_whatever_breaks_nothing_is_lost_or_doubled_unsaid(tmp_path: Path) -> None:

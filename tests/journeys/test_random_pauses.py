@@ -14,7 +14,7 @@ from clarion_client import FailedPrecondition
 from support.journey import CAMPAIGN, Journey
 from support.processes import Process
 
-pytestmark = [pytest.mark.journey, pytest.mark.timeout(300)]  # minutes on a machine that is busy with other things
+pytestmark = pytest.mark.journey
 
 RECIPIENTS, TURNS, WINDOW = 20_000, 50, 16
 A_TURN = RECIPIENTS * 9 // 10 // TURNS  # messages: the last turn still finds work

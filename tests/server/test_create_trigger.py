@@ -40,7 +40,7 @@ async def test_the_answer_comes_when_records_and_job_are_in_the_store(clarion: C
     trigger_id = trigger.name.rpartition("/")[2]
     stored = await store.command("HMGET", f"clarion:{{0}}:t:{trigger_id}", "acc", "fly")
     assert stored == [b"3", b"3"]
-    jobs = await store.command("ZRANGE", "clarion:{0}:q:transactional.email", 0, -1)
+    jobs = await store.command("ZRANGE", "clarion:{0}:q:transactional.email/default/email", 0, -1)
     assert len(jobs) == 1
     assert await store.command("EXISTS", b"arq:job:" + jobs[0]) == 1
 

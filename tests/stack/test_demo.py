@@ -16,7 +16,7 @@ from clarion_stack.mailbox import SUFFIXES, Mailbox
 SECRETS = ("phone.password", "service-account.json", "webhooks.secret", "authority.key")
 ROOT = Path(__file__).parents[2]
 STACK = str(Path(sys.executable).with_name("clarion-stack"))
-pytestmark = [pytest.mark.journey, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.journey
 
 
 def number(table: str, row: str) -> int:

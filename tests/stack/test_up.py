@@ -19,7 +19,7 @@ from clarion_stack.mailbox import SUFFIXES, Mailbox
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = Path(sys.executable).parent
-pytestmark = [pytest.mark.journey, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.journey
 
 
 @contextmanager
