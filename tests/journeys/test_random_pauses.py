@@ -44,7 +44,8 @@ class Scene:
                 paused.append(call.trigger)
         await self._meanwhile()
         for name in paused:
-            await self._journey.client.resume_trigger(name)
+            with suppress(FailedPrecondition):  # all of it was in flight when it was paused
+                await self._journey.client.resume_trigger(name)
 
     async def kill(self) -> None:
         await self._workers.pop(self._rng.randrange(len(self._workers))).kill()
