@@ -28,6 +28,8 @@ up: $(READY) ## Run the whole stack in the foreground; Ctrl-C drains it (CHANNEL
 test: static ## Static checks and the whole suite (REDIS=/path/to/redis-server: on that one)
 	$(PYTEST)
 
+# Debian's servers, and what installs them, are found there.
+test-peers: export PATH := $(PATH):/usr/sbin:/sbin
 test-peers: $(READY) ## Tests against Postfix, SpamAssassin and Debian's redis-server; needs root, installs them itself
 	pytest tests/peers
 	CLARION_TEST_REDIS_SERVER=/usr/bin/redis-server $(PYTEST) tests/store
