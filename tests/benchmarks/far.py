@@ -12,7 +12,7 @@ from benchmarks.sink import watch
 from benchmarks.stand import stand
 
 ANSWER_S = 0.1
-CONNECTIONS, WINDOW = 256, 512
+CONNECTIONS, WINDOW, JOBS = 512, 1_024, 8
 
 
 async def measure(plan: Plan) -> list[Row]:
@@ -44,7 +44,7 @@ async def _with_tls(plan: Plan) -> Row:
 
 async def _slow(plan: Plan) -> Row:
     """One worker, and a sink that answers each message after 100 ms; so many connections and no more."""
-    settings = {"CLARION_SMTP_CONNECTIONS": str(CONNECTIONS), "CLARION_WINDOW": str(WINDOW)}
+    settings = {"CLARION_SMTP_CONNECTIONS": str(CONNECTIONS), "CLARION_WINDOW": str(WINDOW), "CLARION_JOBS": str(JOBS)}
     calls = orders.calls(plan.deliveries)
     options = ("--answer-s", ANSWER_S)
     async with (
