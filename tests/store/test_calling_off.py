@@ -296,6 +296,21 @@ async def test_a_stopped_campaigns_retries_are_called_off_now_and_not_when_due(r
     assert {record.due_ms for trigger in triggers for record in await records.deliveries(trigger)} == {0}
 
 
+async def test_a_stopped_campaigns_work_that_nobody_claims_is_called_off_by_the_sweep(records: Records) -> None:
+    await records.campaign()
+    trigger = await records.trigger(3, configuration="default/gone")
+    [ref] = await records.jobs()
+    await records.look_at(ref.id)
+    assert await records.sweep() == []
+    assert await records.states(trigger) == "QQQ"
+    await records.act(Action.STOP)
+    await records.look_at(ref.id)
+    assert await records.sweep() == []
+    assert await records.states(trigger) == "CCC"
+    assert await records.jobs() == []
+    assert (await records.get(trigger)).trigger.state.is_final
+
+
 async def test_only_what_waits_for_its_next_attempt_has_a_time_for_it(records: Records) -> None:
     await records.campaign(ambiguity_policy=AmbiguityPolicy.AT_MOST_ONCE)
     trigger = await records.trigger()

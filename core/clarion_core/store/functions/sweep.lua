@@ -1,5 +1,16 @@
 -- Finding and repairing what got lost. The sweep reads the open batches whose next look is due, and nothing else.
 
+-- Close a batch of a stopped campaign that nobody came to claim: there may be no provider any more that serves it.
+local function call_off(shard, b, now, retention_s)
+  local ch = changes(shard, b.c, retention_s)
+  ch.stopped = true
+  local kept = sort_out(ch, b, members_of(shard, b), fates(shard, 'S', now))
+  flush(ch)
+  if #kept == 0 then
+    close(shard, b)
+  end
+end
+
 local function look(shard, b, now, lease_ms, retention_s)
   -- What waits for long, parked or for its next attempt, needs its superseded revision for as long.
   redis.call('PEXPIRE', key(CONTROL, 'revision', b.c .. ':' .. b.rev), REVISION_TTL_MS, 'GT')
@@ -23,6 +34,9 @@ local function look(shard, b, now, lease_ms, retention_s)
     return recover(shard, b, lease_ms, retention_s)
   end
   look_at(shard, b.id, math.max(score, now) + WAITING_LOOK_MS)
+  if score <= now and gate_state(shard, b.c) == 'S' then
+    call_off(shard, b, now, retention_s)
+  end
   return nil
 end
 
