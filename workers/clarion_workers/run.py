@@ -12,7 +12,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 
 from msgspec import structs
@@ -82,27 +82,30 @@ class Run:
 
     async def work(self) -> None:
         """Deliver the batch. Cut off, or without what it needs of the store: record, hand the rest back, raise."""
-        try:
-            self._definition = await self._post.composer.definition(self._claim)
-            self._policy = self._definition.retry_policy.within(self._router.configuration.retry)
-            await self._deliver()
-            if not self._recorder.fenced:
-                await self._finish()
-        except (asyncio.CancelledError, StoreUnavailable):
-            await asyncio.shield(self._finish())
-            raise
-        finally:
-            if self._chosen:
-                await self._router.report(self._chosen, [])  # somebody else may probe
+        async with AsyncExitStack() as share:  # of the window, until all of it is recorded
+            try:
+                self._definition = await self._post.composer.definition(self._claim)
+                self._policy = self._definition.retry_policy.within(self._router.configuration.retry)
+                await self._deliver(share)
+                if not self._recorder.fenced:
+                    await self._finish()
+            except (asyncio.CancelledError, StoreUnavailable):
+                await asyncio.shield(self._finish())
+                raise
+            finally:
+                if self._chosen:
+                    await self._router.report(self._chosen, [])  # somebody else may probe
 
-    async def _deliver(self) -> None:
+    async def _deliver(self, share: AsyncExitStack) -> None:
         """Those that were in a window when their worker died are suspects, and go alone, behind the others."""
         deliveries = await self._sendable()
-        if self._claim.crashes >= CRASHES_UNTIL_SOLO:
-            await self._one_by_one(deliveries)
+        if not deliveries:
             return
-        await self._in_windows([each for each in deliveries if not _is_suspect(each)])
-        await self._one_by_one([each for each in deliveries if _is_suspect(each)])
+        solo = self._claim.crashes >= CRASHES_UNTIL_SOLO
+        together = [each for each in deliveries if not (solo or _is_suspect(each))]
+        size = await share.enter_async_context(self._windows.share(len(together)))
+        await self._in_windows(together, size)
+        await self._one_by_one([each for each in deliveries if solo or _is_suspect(each)])
 
     async def _sendable(self) -> Sequence[StoredDelivery]:
         """Those that may be sent to; the ends of the others are noted."""
@@ -113,17 +116,16 @@ class Run:
             self._note(delivery, end, delivery.record.attempts, opened=False)
         return found.may
 
-    async def _in_windows(self, deliveries: Sequence[StoredDelivery]) -> None:
+    async def _in_windows(self, deliveries: Sequence[StoredDelivery], share: int) -> None:
         if not deliveries:
             return
         room = self._claim.room
-        async with self._windows.share(len(deliveries)) as share:
-            size = share if room is None else max(1, min(share, room))
-            async with aclosing(self._composed(deliveries, size)) as windows:
-                async for window in windows:
-                    await self._hand_over_grouped(self._sorted_out(window))
-                    if not self._goes_on:
-                        return
+        size = share if room is None else max(1, min(share, room))
+        async with aclosing(self._composed(deliveries, size)) as windows:
+            async for window in windows:
+                await self._hand_over_grouped(self._sorted_out(window))
+                if not self._goes_on:
+                    return
 
     async def _hand_over_grouped(self, items: Sequence[Ready]) -> None:
         """Messages that a provider gave up before go to another one first."""
@@ -156,13 +158,10 @@ class Run:
 
     async def _one_by_one(self, deliveries: Sequence[StoredDelivery]) -> None:
         """Work on one delivery at a time, marked as such before it is even rendered: the next crash tells which."""
-        if not deliveries:
-            return
-        async with self._windows.share(1):
-            for delivery in deliveries:
-                if not self._goes_on:
-                    return
-                await self._alone(delivery)
+        for delivery in deliveries:
+            if not self._goes_on:
+                return
+            await self._alone(delivery)
 
     async def _alone(self, delivery: StoredDelivery) -> None:
         route = await self._route(frozenset())
