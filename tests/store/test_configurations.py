@@ -151,6 +151,18 @@ async def test_a_test_that_nobody_takes_leaves_nothing(
 ) -> None:
     with pytest.raises(NoWorker):
         await configurations.ask("default", NAME, blocking=blocking, wait_s=0.02)
+    assert await _is_empty(store)
+
+
+async def test_whoever_stops_asking_leaves_nothing_however_far_it_had_come(
+    store: Store, configurations: Configurations, blocking: Store
+) -> None:
+    for steps in range(40):
+        asking = asyncio.create_task(configurations.ask("default", NAME, blocking=blocking, wait_s=60))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        await tasks.end([asking])
+        await until(lambda: _is_empty(store))
     asking = asyncio.create_task(configurations.ask("default", NAME, blocking=blocking, wait_s=60))
     await until(lambda: _waits(store))
     await tasks.end([asking])

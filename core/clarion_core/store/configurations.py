@@ -7,6 +7,7 @@ import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
@@ -146,9 +147,12 @@ class Configurations:
         """Have a worker test a configuration. `NoWorker` where none answers within `wait_s`."""
         request = Asked(secrets.token_hex(8), workspace, configuration_id)
         waiting = keys.key(CONTROL, "tests")
-        await self._store.commands([("RPUSH", waiting, _encode(request)), ("EXPIRE", waiting, TEST_TTL_S)])
         ends_s = time.monotonic() + wait_s
+        asking = asyncio.ensure_future(
+            self._store.commands([("RPUSH", waiting, _encode(request)), ("EXPIRE", waiting, TEST_TTL_S)])
+        )
         try:
+            await asyncio.shield(asking)
             while (left_s := ends_s - time.monotonic()) > 0:
                 # Redis takes 0 for "for ever", and the connection gives up what takes longer than a second.
                 at_once_s = max(0.01, min(left_s, 1.0))
@@ -157,8 +161,12 @@ class Configurations:
                     return msgspec.msgpack.decode(found[1], type=Told)
         finally:
             # Nobody waits for it any more, and least of all whoever was cancelled.
-            await asyncio.shield(self._store.command("LREM", waiting, 1, _encode(request)))
+            await asyncio.shield(self._take_back(asking, request))
         raise NoWorker(configuration_name(configuration_id), wait_s)
+
+    async def _take_back(self, asking: asyncio.Future[list[Any]], request: Asked) -> None:
+        await asking  # taken back before it is there, it would stay
+        await self._store.command("LREM", keys.key(CONTROL, "tests"), 1, _encode(request))
 
     async def asked(self) -> Asked | None:
         """A test that nobody has taken yet; it is the caller's from now on."""
