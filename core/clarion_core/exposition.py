@@ -16,7 +16,8 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from clarion_core import logs
-from clarion_core.settings import OFF, is_loopback, variable
+from clarion_core.environment import variable
+from clarion_core.settings import OFF, is_loopback
 
 REQUEST_S = 5.0  # for a request to come in, and for the answer to be taken
 

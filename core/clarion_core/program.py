@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from clarion_core import logs
-from clarion_core.settings import SettingsT, allowed, load, unknown, variable
+from clarion_core.environment import SettingsT, allowed, load, unknown, variable
 
 EXITS = """\
 exit codes:

@@ -13,7 +13,8 @@ import typer
 from rich.console import Console
 
 from clarion_core import logs
-from clarion_core.settings import CoreSettings, load
+from clarion_core.environment import load
+from clarion_core.settings import CoreSettings
 from clarion_stack import demo as demo_run
 from clarion_stack import up as foreground
 from clarion_stack.arrivals import arrivals_in

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from clarion_core.settings import OFF, EdgeSettings, ServerSettings, WorkerSettings, load
+from clarion_core.environment import load
+from clarion_core.settings import OFF, EdgeSettings, ServerSettings, WorkerSettings
 from clarion_core.store.promises import FORMAT
 from clarion_stack.child import Output, Program
 from clarion_stack.directory import DirectoryLock

@@ -9,7 +9,8 @@ from redis.exceptions import RedisError
 from rich.console import Console
 
 from clarion_core.domain.errors import ClarionError
-from clarion_core.settings import OFF, CoreSettings, ServerSettings, load
+from clarion_core.environment import load
+from clarion_core.settings import OFF, CoreSettings, ServerSettings
 from clarion_core.store.connection import connect
 from clarion_core.store.overview import in_flight
 from clarion_core.store.store import Store

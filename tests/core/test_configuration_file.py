@@ -17,7 +17,8 @@ from clarion_core.configuration.smtp import SmtpPart
 from clarion_core.domain.campaign import RetryPolicy, Throttle
 from clarion_core.domain.channel import ChannelConfiguration, Provider, Routing
 from clarion_core.domain.medium import Medium
-from clarion_core.settings import WorkerSettings, allowed
+from clarion_core.environment import allowed
+from clarion_core.settings import WorkerSettings
 from support.push.notifications import p256_private_key, pem, rsa_private_key
 
 ROOT = Path(__file__).parents[2]

@@ -15,7 +15,7 @@ from clarion_core.configuration.file import ChannelsInvalid, read
 from clarion_core.configuration.letterhead import BouncesPart, UnsubscribePart
 from clarion_core.domain.channel import Seeds
 from clarion_core.domain.medium import Medium
-from clarion_core.settings import allowed
+from clarion_core.environment import allowed
 from clarion_workers.channels.email.letterhead import letterhead_of
 from clarion_workers.channels.kind import Opening
 from support.dkim import ed25519_key, pem, rsa_key, verified

@@ -7,16 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from clarion_core.settings import (
-    OTHER_NAMES,
-    CoreSettings,
-    EdgeSettings,
-    ServerSettings,
-    WorkerSettings,
-    complaints,
-    unknown,
-    variable,
-)
+from clarion_core.environment import OTHER_NAMES, complaints, unknown, variable
+from clarion_core.settings import CoreSettings, EdgeSettings, ServerSettings, WorkerSettings
 
 ROOT = Path(__file__).parents[2]
 SECRET = "canary4711"

@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from clarion_core.configuration.file import ChannelsInvalid, read_as
-from clarion_core.settings import allowed
+from clarion_core.environment import allowed
 from clarion_edge.configuration import HttpCallbackPart, Receipts, SignaturePart
 
 ROOT = Path(__file__).parents[2]

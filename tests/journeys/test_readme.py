@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from clarion_core.settings import CoreSettings, EdgeSettings, ServerSettings, WorkerSettings, variable
+from clarion_core.environment import variable
+from clarion_core.settings import CoreSettings, EdgeSettings, ServerSettings, WorkerSettings
 from support.clarion import Clarion
 from support.grpcurl import translated
 from support.readme import Terminal, commands, follow

@@ -9,7 +9,8 @@ import sys
 
 import pytest
 
-from clarion_core.settings import CoreSettings, EdgeSettings, ServerSettings, WorkerSettings, variable
+from clarion_core.environment import variable
+from clarion_core.settings import CoreSettings, EdgeSettings, ServerSettings, WorkerSettings
 from clarion_stack.local import free_port
 from support.journey import Journey
 from support.processes import address_of

@@ -22,7 +22,8 @@ import clarion.v1
 from clarion_client.cli import app, campaign_files
 from clarion_core.configuration.channels import Channels
 from clarion_core.configuration.file import read_as
-from clarion_core.settings import SECRET_ENV_PREFIX, unknown
+from clarion_core.environment import unknown
+from clarion_core.settings import SECRET_ENV_PREFIX
 from clarion_edge.configuration import Receipts
 from support.grpcurl import translated
 

@@ -19,7 +19,8 @@ from clarion_core.configuration import document, file
 from clarion_core.configuration.channels import SETTINGS_ALONE, ChannelPart, ProviderPart, SmsPart
 from clarion_core.domain.configuration import Configuration
 from clarion_core.domain.medium import Channel, Medium, media_of
-from clarion_core.settings import WorkerSettings, variable
+from clarion_core.environment import variable
+from clarion_core.settings import WorkerSettings
 from clarion_core.store.breakers import Breakers
 from clarion_core.store.store import Store
 from clarion_core.store.suppressions import Suppressions

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from clarion_core.configuration.channels import ProviderPart
 from clarion_core.configuration.part import TOLD
-from clarion_core.settings import allowed
+from clarion_core.environment import allowed
 
 
 def complaints(error: ValidationError, root: type[BaseModel], words: str) -> list[tuple[str, str]]:
