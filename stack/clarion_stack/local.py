@@ -256,10 +256,15 @@ def _is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """A TCP port nobody listens on now. Taken before the programs start, so that a restarted one keeps its address."""
-    with socket.create_server((LOOPBACK, 0)) as server:
+    """A TCP port nobody listens on, known before the programs start, so that a restarted one keeps its address.
+
+    For a minute the system gives it to nobody who takes any port: a connection of it is in TIME_WAIT (RFC 9293 §3.3.2),
+    beside which only those may bind it who name it and set SO_REUSEADDR, as servers do.
+    """
+    with socket.create_server((LOOPBACK, 0)) as server, socket.create_connection(server.getsockname()):
         port: int = server.getsockname()[1]
-        return port
+        server.accept()[0].close()  # the side that closes first is the one that waits
+    return port
 
 
 def script(name: str) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
 
 from clarion_core.configuration.file import read, read_as
 from clarion_edge.configuration import Receipts
-from clarion_stack.local import for_demo, for_use
+from clarion_stack.local import LOOPBACK, for_demo, for_use, free_port
 
 
 def test_the_demo_catches_its_mail_whatever_the_settings_say(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -54,3 +55,13 @@ def test_the_secret_of_bounce_addresses_is_kept_and_nobody_elses(tmp_path: Path)
             kept.append((tmp_path / "bounces.secret").read_text())
     assert kept[0] == kept[1]
     assert (tmp_path / "bounces.secret").stat().st_mode & 0o077 == 0
+
+
+def test_a_free_port_is_kept_for_whoever_names_it() -> None:
+    port = free_port()
+    with socket.socket() as anybody, pytest.raises(OSError, match="in use"):
+        anybody.bind((LOOPBACK, port))
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((LOOPBACK, port))
+    with socket.create_server((LOOPBACK, port)) as named:
+        assert named.getsockname()[1] == port

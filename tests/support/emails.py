@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import socket
 from typing import Any
 
+from clarion_stack.local import free_port
 from clarion_workers.channels.email import EmailMessage, SmtpConfig
 
 DATE_S = 1_795_507_200  # 2026-11-24T08:00:00Z
@@ -36,6 +36,5 @@ def config(port: int, **changes: Any) -> SmtpConfig:
 
 
 def closed_port() -> int:
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        return int(held.getsockname()[1])
+    """Where nobody listens, and for a minute nobody else will."""
+    return free_port()

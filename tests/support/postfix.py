@@ -6,7 +6,6 @@ import asyncio
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator
@@ -15,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import trustme
+
+from clarion_stack.local import free_port
 
 NAME = "mx.clarion.example"
 _READY_S = 30.0
@@ -108,9 +109,7 @@ def _prepared(place: Path, next_hop: int, mechanisms: str) -> Postfix:
     for name in ("etc/sasl", "queue", "data"):
         (place / name).mkdir(parents=True)
     shutil.chown(place / "data", "postfix")
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        port = held.getsockname()[1]
+    port = free_port()
     postfix = Postfix(port=port, ca_file=place / "ca.pem", log=place / "mail.log")
     values = {"place": place, "name": NAME, "next_hop": next_hop, "port": port, "mechanisms": mechanisms}
     (place / "etc/main.cf").write_text(_MAIN.format(**values))
