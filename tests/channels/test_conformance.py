@@ -87,7 +87,7 @@ async def test_a_refusal_for_good_is_permanent(peer: Peer, behaviour: str, reaso
 async def test_no_answer_before_hand_over_is_transient(peer: Peer, how: str) -> None:
     if f"{how} before hand-over" not in peer.behaviours:
         return
-    [outcome] = await peer.channel(timeout_s=0.2).send([peer.message(f"{how} before hand-over", 1)])
+    [outcome] = await peer.channel(timeout_s=1.0).send([peer.message(f"{how} before hand-over", 1)])
     assert isinstance(outcome, TransientFailure)
     assert outcome.reason is peer.trouble(Reason.PROVIDER_UNREACHABLE)
     assert peer.received() == []
@@ -95,7 +95,7 @@ async def test_no_answer_before_hand_over_is_transient(peer: Peer, how: str) -> 
 
 @pytest.mark.parametrize("how", ["hangs", "breaks"])
 async def test_no_answer_after_hand_over_is_ambiguous(peer: Peer, how: str) -> None:
-    [outcome] = await peer.channel(timeout_s=0.2).send([peer.message(f"{how} after hand-over", 1)])
+    [outcome] = await peer.channel(timeout_s=1.0).send([peer.message(f"{how} after hand-over", 1)])
     assert isinstance(outcome, Ambiguous)
     assert peer.received() == ["00j4k-1"]
 

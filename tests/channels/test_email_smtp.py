@@ -259,7 +259,7 @@ async def test_no_handshake_is_transient_for_all_that_wait(
     stage: str, action: str, reason: Reason, sink: SmtpSink, open_channel: Open
 ) -> None:
     sink.script(stage, action)
-    outcomes = await open_channel(sink.port, timeout_s=0.2).send([email(n) for n in range(10)])
+    outcomes = await open_channel(sink.port, timeout_s=1.0).send([email(n) for n in range(10)])
     assert [getattr(outcome, "reason", None) for outcome in outcomes] == [reason] * 10
     assert {type(outcome) for outcome in outcomes} == {TransientFailure}
 

@@ -150,7 +150,7 @@ async def test_what_has_not_left_whole_is_taken_back(open_plain: Open, ending: s
             read += len(more)
 
     async with RawServer(script) as server:
-        channel = open_plain(server.port, body=LARGE, timeout_s=0.3 if ending == "time is over" else 5)
+        channel = open_plain(server.port, body=LARGE, timeout_s=1.0 if ending == "time is over" else 5)
         call = asyncio.create_task(channel.send([message()]))
         await began.wait()
         if ending == "cut off":
@@ -224,7 +224,7 @@ async def test_an_answer_that_does_not_come_in_time_is_ambiguous(open_plain: Ope
         await connection.until_closed()
 
     async with RawServer(script) as server:
-        assert isinstance(await one(open_plain(server.port, timeout_s=0.2)), Ambiguous)
+        assert isinstance(await one(open_plain(server.port, timeout_s=1.0)), Ambiguous)
 
 
 @pytest.mark.parametrize(

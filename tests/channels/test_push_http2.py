@@ -158,7 +158,7 @@ async def test_a_frame_longer_than_we_take_is_not_waited_for(apple: ApnsPeer) ->
 
 
 async def test_a_request_that_is_given_up_is_reset_and_the_connection_asked(apple: ApnsPeer) -> None:
-    channel = await opened(apple, timeout_s=0.2)
+    channel = await opened(apple, timeout_s=1.0)
     assert kinds(await channel.send(messages(HANGS, 1))) == [Ambiguous]
     [connection] = apple.server.connections
     await apple.server.wait_until(lambda: connection.reset == [3])

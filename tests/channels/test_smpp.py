@@ -217,7 +217,7 @@ async def test_too_much_at_once_is_transient_and_halves_the_window(smsc: SmppPee
 
 
 async def test_an_smsc_that_takes_too_little_for_too_long_gives_the_rest_back(smsc: SmppPeer) -> None:
-    channel = smsc.channel(binds=1, window=1, timeout_s=0.2)
+    channel = smsc.channel(binds=1, window=1, timeout_s=0.4)  # the pause is 0.5 s
     smsc.smsc.tell("script", [THROTTLED])
     outcomes = await channel.send([takes(smsc, n) for n in range(5)])
     assert {type(outcome) for outcome in outcomes} == {TransientFailure}

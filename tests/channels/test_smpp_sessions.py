@@ -27,7 +27,7 @@ from support.smpp_calls import (
 
 
 async def test_one_message_that_is_not_answered_ends_alone(smsc: SmppPeer) -> None:
-    channel = smsc.channel(binds=1, window=10, timeout_s=0.3)
+    channel = smsc.channel(binds=1, window=10, timeout_s=1.0)
     assert isinstance(await one(channel, takes(smsc, 0)), Sent)
     hanging = asyncio.create_task(one(channel, smsc.message("hangs after hand-over", 1)))
     await smsc.wait_for(2)
@@ -128,7 +128,7 @@ async def test_each_asks_whether_the_other_is_there(smsc: SmppPeer) -> None:
 
 
 async def test_an_smsc_that_does_not_say_that_it_is_there_is_left(smsc: SmppPeer) -> None:
-    channel = smsc.channel(binds=1, enquire_s=0.05, timeout_s=0.2)
+    channel = smsc.channel(binds=1, enquire_s=0.05, timeout_s=1.0)
     assert isinstance(await one(channel, takes(smsc, 1)), Sent)
     smsc.smsc.tell("mute", True)
     await smsc.smsc.ask("wait", {"enquiries": 1})

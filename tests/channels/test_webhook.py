@@ -193,7 +193,7 @@ async def test_a_document_is_not_larger_than_it_may_be(consumer: Consumer, chann
 
 @pytest.mark.parametrize("name", ["drip", "flood"])
 async def test_what_follows_the_status_changes_nothing(consumer: Consumer, channel: Open, name: str) -> None:
-    one = channel(timeout_s=0.3)
+    one = channel(timeout_s=1.0)
     assert await outcome_of(one, f"{consumer.origin}/{name}/") == Sent(detail="answered 200")
     assert isinstance(await outcome_of(one, f"{consumer.origin}/a/"), Sent)
 
@@ -232,7 +232,7 @@ async def test_no_endpoint_opens_the_breaker_for_all(consumer: Consumer, channel
     consumer.statuses |= {"gone": (410, {}), "down": (503, {}), "limit": (429, {})}
     urls = [f"{consumer.origin}/{name}/" for name in ("gone", "down", "limit", "drop", "hang")]
     urls += [f"{origin}/a/" for origin in origins[1:]] + ["https://10.0.0.1/", "https://localhost/", "x"]
-    outcomes = await channel(timeout_s=0.3, egress={"origins": origins}).send(
+    outcomes = await channel(timeout_s=1.0, egress={"origins": origins}).send(
         [call(n, url) for n, url in enumerate(urls)]
     )
     assert not any(map(fails_over, outcomes))
@@ -243,7 +243,7 @@ async def test_no_endpoint_opens_the_breaker_for_all(consumer: Consumer, channel
 async def test_nothing_of_an_endpoint_is_logged_but_that_it_failed(consumer: Consumer, channel: Open) -> None:
     consumer.statuses["gone"] = 410, {}
     with structlog.testing.capture_logs() as lines:
-        one = channel(timeout_s=0.3)
+        one = channel(timeout_s=1.0)
         for name in ("gone", "drop", "hang", "a"):
             await outcome_of(one, f"{consumer.origin}/{name}/secret-path?token=canary4711")
         await outcome_of(one, "https://canary4711@hooks.example.com/")

@@ -88,13 +88,13 @@ async def test_two_calls_have_two_request_ids_unless_given(script: Script, clari
 
 async def test_the_deadline_bounds_all_tries_together(script: Script) -> None:
     script.on("GetCampaign", Failure(code=grpc.StatusCode.UNAVAILABLE, reason="DRAINING", retry_after_s=0.05))
-    async with clarion_client.connect(script.target, timeout_s=0.4) as clarion:
+    async with clarion_client.connect(script.target, timeout_s=2.0) as clarion:
         with pytest.raises(clarion_client.Unavailable):
             await clarion.get_campaign("welcome")
     remaining = [call.time_remaining_s or 0.0 for call in script.calls]
     assert len(remaining) > 1
     assert remaining == sorted(remaining, reverse=True)
-    assert remaining[0] <= 0.4
+    assert remaining[0] <= 2.0
 
 
 async def test_a_pause_that_would_outlast_the_deadline_is_not_begun(script: Script) -> None:

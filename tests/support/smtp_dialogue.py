@@ -121,7 +121,7 @@ class Dialogue:
             await self._sink.released.wait()
             raise Dropped
         if action == "slow":
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(self._sink.slow_s)
         reply = f"{action} scripted" if action.isdigit() else usual if action in ("", "slow", "tell") else action
         if reply:
             await self._say(reply)

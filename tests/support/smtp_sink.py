@@ -66,6 +66,7 @@ class SmtpSink:
         self.early = 0  # commands that came before the reply to the one before them
         self.quits = 0
         self.clock = 0.0
+        self.slow_s = 0.2
         self.changed = asyncio.Condition()
         self.released = asyncio.Event()  # set, hanging stages end by a dropped connection
         self._tls, self._implicit_tls, self._log = tls, implicit_tls, log
