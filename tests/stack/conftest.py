@@ -17,4 +17,5 @@ def redis_binary() -> Path | None:
 def environment() -> dict[str, str]:
     """A user's, who has set nothing; the ports are free ones."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("CLARION_")}
-    return {**kept, "CLARION_LISTEN": "127.0.0.1:0", "CLARION_METRICS": "127.0.0.1:0"}
+    ports = dict.fromkeys(("CLARION_LISTEN", "CLARION_METRICS", "CLARION_EDGE_LISTEN"), "127.0.0.1:0")
+    return {**kept, **ports}
