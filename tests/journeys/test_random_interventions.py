@@ -56,6 +56,7 @@ class Scene:
         return self._workers.pop(self._rng.randrange(len(self._workers)))
 
 
+@pytest.mark.timeout(900)  # minutes on a machine that is busy with other things
 async def test_whatever_is_done_to_a_campaign_its_accounts_close(journey: Journey) -> None:
     seed = secrets.randbelow(1_000_000)
     print(f"seed {seed}")  # noqa: T201

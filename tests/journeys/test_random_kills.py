@@ -36,6 +36,7 @@ def _addresses(rng: random.Random, call: int) -> list[str]:
     return [f"{kind}+{call}-{index}@example.com" for index, kind in enumerate(drawn)]
 
 
+@pytest.mark.timeout(900)  # minutes on a machine that is busy with other things
 async def test_thirty_random_kills_leave_every_account_closed(journey: Journey) -> None:
     seed = secrets.randbelow(1_000_000)
     print(f"seed {seed}")  # noqa: T201

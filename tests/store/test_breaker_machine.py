@@ -124,6 +124,7 @@ class Life(RuleBasedStateMachine):
             self.row, self.holder, self.opening = 0, None, 0
 
 
+@pytest.mark.timeout(300)  # minutes on a machine that is busy with other things
 def test_a_breaker_makes_only_the_moves_it_may_make(redis_server: RedisServer) -> None:
     Life.server = redis_server
     run_state_machine_as_test(

@@ -382,6 +382,7 @@ class Life(RuleBasedStateMachine):
                 each.end("Q" if again and not self._is_off(each) else "A", unsure=True)
 
 
+@pytest.mark.timeout(300)  # minutes on a machine that is busy with other things
 def test_whatever_happens_every_delivery_is_where_it_must_be(redis_server: RedisServer) -> None:
     Life.server = redis_server
     run_state_machine_as_test(

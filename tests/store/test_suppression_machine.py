@@ -142,6 +142,7 @@ class Life(RuleBasedStateMachine):
             assert abs(found.by.expire_ms - expected.expire_ms) <= 2_000
 
 
+@pytest.mark.timeout(300)  # minutes on a machine that is busy with other things
 def test_the_store_decides_as_the_domain_does(redis_server: RedisServer) -> None:
     Life.server = redis_server
     run_state_machine_as_test(
