@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -28,6 +30,14 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name.startswith("CLARION_") and not name.startswith("CLARION_TEST_"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def usual_ports() -> Iterator[None]:
+    """The ports that a stack takes unless told otherwise, for this test alone, in whatever process the others run."""
+    with (Path(tempfile.gettempdir()) / "clarion-tests-usual-ports.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture(scope="session")

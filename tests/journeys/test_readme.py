@@ -157,6 +157,7 @@ async def test_the_python_of_the_readme_runs_as_it_stands(clarion: Clarion) -> N
 
 @pytest.mark.readme
 @pytest.mark.timeout(900)
+@pytest.mark.usefixtures("usual_ports")
 def test_every_command_of_the_readme_works_in_a_clean_clone(tmp_path: Path) -> None:
     printed = follow(REPOSITORY, "README.md", tmp_path)
     assert {"make demo", "make up"} <= printed.keys()

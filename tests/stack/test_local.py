@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 from pathlib import Path
 
 import pytest
 
 from clarion_core.configuration.file import read, read_as
-from clarion_core.settings import EdgeSettings, ServerSettings
 from clarion_edge.configuration import Receipts
 from clarion_stack.local import LOOPBACK, for_demo, for_use, free_port
 
@@ -57,17 +55,6 @@ def test_the_secret_of_bounce_addresses_is_kept_and_nobody_elses(tmp_path: Path)
             kept.append((tmp_path / "bounces.secret").read_text())
     assert kept[0] == kept[1]
     assert (tmp_path / "bounces.secret").stat().st_mode & 0o077 == 0
-
-
-def test_beside_another_stack_metrics_and_the_public_door_are_elsewhere(tmp_path: Path) -> None:
-    usual = (ServerSettings().metrics, EdgeSettings().edge_listen)
-    with contextlib.ExitStack() as others:
-        for address in usual:
-            with contextlib.suppress(OSError):  # another stack is up here
-                others.enter_context(socket.create_server((LOOPBACK, int(address.rpartition(":")[2]))))
-        beside = for_use(tmp_path, 1)
-    assert not {beside.metrics, beside.edge} & {*usual}
-    assert {address.rpartition(":")[0] for address in (beside.metrics, beside.edge)} == {LOOPBACK}
 
 
 def test_a_free_port_is_kept_for_whoever_names_it() -> None:

@@ -88,26 +88,38 @@ def test_a_drained_worker_stays_away_and_the_others_go_on(tmp_path: Path, enviro
     assert "Drained; every delivery" in rest
 
 
-def test_metrics_are_where_it_says(tmp_path: Path, environment: dict[str, str]) -> None:
+@pytest.mark.timeout(900)  # it may have to wait for the README
+@pytest.mark.usefixtures("usual_ports")
+def test_metrics_are_where_it_says_and_a_stack_beside_takes_other_ports(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         taken = other.getsockname()[1]
         wanted = {"CLARION_METRICS": f"127.0.0.1:{taken}"}
         with up(tmp_path / "unlucky", environment | wanted) as (stack, lines):
             assert f"CLARION_METRICS 127.0.0.1:{taken} can't be bound" in "".join(lines)
             assert stack.wait() == 1
-    with up(tmp_path / "one", environment) as (stack, lines):
-        with urllib.request.urlopen(exposed_at(lines)) as answer:
-            assert 'clarion_workers{state="working"} 1.0' in answer.read().decode()
-        interrupted(stack, lines)
+    usual = environment.copy()
+    del usual["CLARION_METRICS"], usual["CLARION_EDGE_LISTEN"]
+    with up(tmp_path / "one", usual) as (first, words):
+        found = [places(words)]
+        with up(tmp_path / "two", usual) as (second, others):
+            found.append(places(others))
+            for what in ("Metrics", "Receipts"):
+                assert found[0][what] != found[1][what]
+            for where in found:
+                with urllib.request.urlopen(where["Metrics"]) as answer:
+                    assert 'clarion_workers{state="working"} 1.0' in answer.read().decode()
+            interrupted(second, others)
+        interrupted(first, words)
     with up(tmp_path / "off", environment | {"CLARION_METRICS": "off"}) as (stack, lines):
         assert "Metrics" not in next_block(lines)
         interrupted(stack, lines)
 
 
-def exposed_at(lines: Iterator[str]) -> str:
-    """The address that it says once it is up."""
-    (url,) = re.findall(r"Metrics +(http://127\.0\.0\.1:\d+/metrics)", next_block(lines))
-    return str(url)
+def places(lines: Iterator[str]) -> dict[str, str]:
+    """The addresses of HTTP that it says once it is up, by what is there."""
+    return dict(re.findall(r"^ +(\w+) +(http://127\.0\.0\.1:\d+/\w+)", next_block(lines), re.MULTILINE))
 
 
 def next_block(lines: Iterator[str]) -> str:
